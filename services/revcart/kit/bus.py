@@ -1,0 +1,67 @@
+"""The port to the event bus: durable topics, per-key order, consumer groups, at-least-once.
+
+Adapters: `bus_memory` (one process, a SQLite log); Kafka. Retries and dead letters are no business of the bus but of
+`consumer`, so that both adapters behave alike.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """One message. `key`: messages of one topic and key are delivered in order."""
+
+    topic: str
+    key: str
+    value: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """A message as a group receives it, with its place in the log."""
+
+    message: Message
+    partition: int
+    offset: int
+
+
+Handler = Callable[[Delivery], Awaitable[None]]
+
+
+class Subscription(Protocol):
+    """A member of a consumer group."""
+
+    async def close(self) -> None:
+        """Take no more messages; give those in hand a few seconds, then leave them to the next member."""
+        ...
+
+
+class Bus(Protocol):
+    """All methods raise DependencyUnavailable("bus") while the broker is away."""
+
+    async def open(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def ping(self) -> None:
+        """Whether the broker answers."""
+        ...
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        """Returns when all are durable. After an error some may have been stored: sending again is harmless."""
+        ...
+
+    async def subscribe(self, group: str, *, topics: Sequence[str], handler: Handler) -> Subscription:
+        """Deliver each message of `topics` to one member of `group`: from where the group stopped, or the beginning.
+
+        One message of a key at a time, up to 8 keys side by side. A message counts as handled when `handler` returns;
+        one whose handler raised comes again.
+        """
+        ...
+
+    async def lag(self, group: str) -> Mapping[str, int]:
+        """Per topic of the group: how many messages it has not handled yet."""
+        ...

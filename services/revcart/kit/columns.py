@@ -1,0 +1,70 @@
+"""Column types and the two writes whose SQL differs between SQLite and MySQL."""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import mysql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+
+class Instant(sa.types.TypeDecorator[dt.datetime]):
+    """An aware UTC datetime in a zone-less DATETIME(3) column: what goes in with any offset comes out as UTC."""
+
+    impl = sa.DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+        if dialect.name == "mysql":
+            return dialect.type_descriptor(mysql.DATETIME(fsp=3))
+        return dialect.type_descriptor(sa.DateTime())
+
+    def process_bind_param(self, value: dt.datetime | None, dialect: sa.Dialect) -> dt.datetime | None:
+        if value is None:
+            return None
+        assert value.tzinfo is not None, "an instant is aware"
+        return value.astimezone(dt.UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: dt.datetime | None, dialect: sa.Dialect) -> dt.datetime | None:
+        return None if value is None else value.replace(tzinfo=dt.UTC)
+
+
+# A primary key BIGINT AUTO_INCREMENT; SQLite numbers rows by itself only where the type is exactly INTEGER.
+Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+# A JSON document; Python's None is SQL NULL.
+Json = sa.JSON(none_as_null=True)
+
+
+async def upsert(
+    connection: AsyncConnection,
+    table: sa.Table,
+    values: Mapping[str, Any],
+    keys: Sequence[str],
+) -> None:
+    """Insert `values`, or, where a row with these `keys` (a unique key) exists, set the others of its columns."""
+    changes = {name: value for name, value in values.items() if name not in keys}
+    assert changes, "nothing to update: use insert_if_absent"
+    if connection.dialect.name == "mysql":
+        await connection.execute(mysql.insert(table).values(**values).on_duplicate_key_update(**changes))
+        return
+    statement = sqlite.insert(table).values(**values)
+    await connection.execute(statement.on_conflict_do_update(index_elements=list(keys), set_=changes))
+
+
+async def insert_if_absent(connection: AsyncConnection, table: sa.Table, values: Mapping[str, Any]) -> bool:
+    """Insert `values` unless a unique key forbids it; whether the row is new."""
+    if connection.dialect.name == "mysql":
+        # Not ON DUPLICATE KEY: SQLAlchemy asks MySQL for found rows, with which that counts 1 in both cases.
+        result = await connection.execute(mysql.insert(table).prefix_with("IGNORE").values(**values))
+    else:
+        result = await connection.execute(sqlite.insert(table).values(**values).on_conflict_do_nothing())
+    return result.rowcount == 1
+
+
+def new_id(result: sa.CursorResult[Any]) -> int:
+    """The primary key that the database gave to the row of an INSERT."""
+    key = result.inserted_primary_key
+    assert key is not None, "not the result of one INSERT"
+    return int(key[0])

@@ -1,0 +1,162 @@
+"""Chooses a service's adapters by the scheme of their URLs, and opens and closes them with the application.
+
+| setting | embedded | real (adapters follow) |
+|---|---|---|
+| `REVCART_DATABASE_URL` | `sqlite+aiosqlite://` | `mysql+aiomysql://` |
+| `REVCART_DOCUMENTS_URL` | `sqlite-documents://` | `mongodb://` |
+| `REVCART_CACHE_URL` | `memory://` | `redis://` |
+| `REVCART_BUS_URL` | `memory://` | `kafka://` |
+| `REVCART_REGISTRY_URL` | `memory://` | `consul://` |
+"""
+
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import sqlalchemy
+from starlette.types import ASGIApp
+
+from revcart.kit import (
+    actuator,
+    auth,
+    bus,
+    cache,
+    database,
+    documents,
+    events,
+    http,
+    hub,
+    idempotency,
+    ids,
+    outbox,
+    registry,
+    settings,
+    telemetry,
+)
+
+
+class Wiring:
+    """The adapters of one service. A port that is asked for is opened when the application starts."""
+
+    def __init__(self, *, settings: settings.Settings, hub: hub.Hub | None = None) -> None:
+        self.settings = settings
+        self._hub = hub or _own_hub()
+        self._owns_hub = hub is None
+        self.clock = self._hub.clock
+        self.metrics = telemetry.Metrics(settings.service)
+        self.registry: registry.Registry = self._hub.registry
+        self.bus: bus.Bus = self._hub.bus
+        self.cache = cache.Cache(self._hub.cache.client(), metrics=self.metrics)
+        self.service_tokens = auth.ServiceTokens(settings.service_token_secrets, clock=self.clock)
+        self.http = http.Client(
+            caller=settings.service,
+            registry=self.registry,
+            tokens=self.service_tokens,
+            clock=self.clock,
+            total_seconds=settings.call_timeout_seconds,
+        )
+        self.verifier = auth.Verifier(
+            settings=settings,
+            keys=self._hub.keys or auth.JwksKeys(self.http, settings.jwt_jwks_url, clock=self.clock),
+            clock=self.clock,
+        )
+        self.stream = events.Stream(bus=self.bus, service=settings.service, clock=self.clock, metrics=self.metrics)
+        self._databases: list[tuple[database.Database, sqlalchemy.MetaData]] = []
+        self._documents: list[documents.Documents] = []
+        self._stack = contextlib.AsyncExitStack()
+
+    def database(self, metadata: sqlalchemy.MetaData) -> database.Database:
+        """The service's SQL database with the tables of `metadata`."""
+        made = database.Database(
+            self.settings.database_url,
+            service=self.settings.service,
+            clock=self.clock,
+            pool_size=self.settings.database_pool_size,
+            metrics=self.metrics,
+        )
+        self._databases.append((made, metadata))
+        return made
+
+    def documents(self) -> documents.Documents:
+        """The service's document store."""
+        made = documents.Documents(self.settings.documents_url)
+        self._documents.append(made)
+        return made
+
+    def health(self) -> actuator.Health:
+        """Probes of the adapters in use; the service is ready when its own stores are."""
+        probes: dict[str, actuator.Probe] = {}
+        for made, _ in self._databases:
+            probes["db"] = _pinging(made)
+        for store in self._documents:
+            probes["mongo"] = _pinging(store)
+        ready = tuple(probes)
+        return actuator.Health(
+            components={**probes, "redis": _pinging(self.cache), "kafka": _pinging(self.bus)},
+            ready=ready,
+        )
+
+    @contextlib.asynccontextmanager
+    async def relaying(self) -> AsyncIterator[None]:
+        """Send what the outbox holds, as long as the block runs; drain it at the end."""
+        async with contextlib.AsyncExitStack() as stack:
+            for made, metadata in self._databases:
+                if outbox.TABLE in metadata.tables:
+                    await stack.enter_async_context(outbox.relaying(database=made, bus=self.bus))
+            yield
+
+    @contextlib.asynccontextmanager
+    async def announced(self, app: ASGIApp) -> AsyncIterator[None]:
+        """Tell the registry that this instance takes calls, as long as the block runs."""
+        instance = registry.Instance(
+            service=self.settings.service,
+            id=f"{self.settings.service}-{ids.uuid7()}",
+            address=f"asgi://{self.settings.service}",
+            app=app,
+        )
+        await self.registry.register(instance)
+        try:
+            yield
+        finally:
+            await self.registry.deregister(instance)
+
+    async def __aenter__(self) -> Self:
+        async with contextlib.AsyncExitStack() as stack:
+            if self._owns_hub:
+                await stack.enter_async_context(self._hub)
+            stack.callback(telemetry.configure_tracing(self.settings))
+            for made, metadata in self._databases:
+                await made.open(metadata)
+                stack.push_async_callback(made.close)
+                await idempotency.free_abandoned(made)
+            for store in self._documents:
+                await store.open()
+                stack.push_async_callback(store.close)
+            await self.cache.open()
+            stack.push_async_callback(self.cache.close)
+            stack.push_async_callback(self.http.close)
+            await self.stream.start()
+            stack.push_async_callback(self.stream.stop)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._stack.aclose()
+
+
+def _own_hub() -> hub.Hub:
+    return hub.Hub()
+
+
+def _pinging(store: Any) -> actuator.Probe:
+    async def probe() -> Mapping[str, Any]:
+        await store.ping()
+        return {}
+
+    return probe
