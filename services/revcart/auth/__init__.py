@@ -1,0 +1,1 @@
+"""Accounts and what proves them: sign-up, sign-in, sessions, tokens and their keys."""
