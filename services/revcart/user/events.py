@@ -1,0 +1,16 @@
+"""What the user service handles."""
+
+from revcart.kit import events, schemas
+from revcart.user import domain, flow
+
+
+class UserRegistered(events.Payload, topic="analytics-events", type="user.registered", key="user_id"):
+    user_id: int
+    email: str
+    name: str
+    phone: str | None
+    role: domain.Role
+    registered_at: schemas.Instant
+
+
+HANDLERS: events.Handlers = {UserRegistered: flow.remember_registered}
