@@ -1,0 +1,1 @@
+"""The order: what was bought, for how much, and in which state it is."""
