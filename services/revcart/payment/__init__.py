@@ -1,0 +1,1 @@
+"""payment: whether money moved, for which order, and how it went back."""
