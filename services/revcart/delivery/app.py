@@ -1,0 +1,63 @@
+"""Composition of the delivery service."""
+
+from cryptography.fernet import Fernet
+from fastapi import FastAPI
+
+from revcart.delivery import api, clients, demo, domain, events, flow, offers, store
+from revcart.kit import asgi, hub, settings, wiring
+from revcart.kit import events as bus_events
+
+
+class Settings(settings.Settings):
+    """`REVCART_DELIVERY_…`. The shop is where everything starts; the key makes the customers' one-time codes."""
+
+    service: str = "delivery"
+    port: int = 8088
+    delivery_otp_key: str = ""
+    delivery_shop_address: str = "RevCart, 12 MG Road, Bengaluru 560001"
+    delivery_shop_lat: float = 12.9716
+    delivery_shop_lng: float = 77.5946
+    delivery_radius_metres: int = 12_000
+    delivery_postal_prefix: str = "560"
+    delivery_detour_factor: float = 1.3
+    delivery_dispatch_seconds: float = 15
+
+
+HANDLERS: bus_events.Handlers = {
+    events.OrderStatusUpdated: flow.on_order_status,
+    events.OrderCancelled: flow.on_order_cancelled,
+    events.UserRegistered: flow.on_user_registered,
+}
+
+
+def create_app(settings: Settings, *, hub: hub.Hub | None = None) -> FastAPI:
+    """The delivery service. Raises ValueError without a key for the customers' codes."""
+    if len(settings.delivery_otp_key) < 16:
+        raise ValueError("REVCART_DELIVERY_OTP_KEY needs 16 characters or more")
+    wires = wiring.Wiring(settings=settings, hub=hub)
+    ports = flow.Ports(
+        clock=wires.clock,
+        store=store.Store(wires.database(store.metadata)),
+        orders=clients.Orders(wires.http),
+        stream=wires.stream,
+        shop=domain.Shop(
+            point=domain.Point(settings.delivery_shop_lat, settings.delivery_shop_lng),
+            address=settings.delivery_shop_address,
+            radius_metres=settings.delivery_radius_metres,
+            postal_prefix=settings.delivery_postal_prefix,
+            detour=settings.delivery_detour_factor,
+        ),
+        otp_key=settings.delivery_otp_key.encode(),
+        cipher=Fernet(settings.events_key) if settings.events_key else None,
+        public_url=settings.public_url,
+        timezone=settings.timezone,
+        demo_data=settings.demo_data,
+    )
+    return asgi.create(
+        wires=wires,
+        ports=ports,
+        routers=[api.agents, api.router, api.catch_all, api.internal],
+        handlers=HANDLERS,
+        workers=[asgi.Worker(name="dispatch", every=settings.delivery_dispatch_seconds, run=offers.dispatch)],
+        on_start=demo.prepare,
+    )
