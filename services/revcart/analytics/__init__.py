@@ -1,0 +1,1 @@
+"""Reports fed by events: what was sold, by whom, how well the shop works."""
