@@ -1,0 +1,1 @@
+"""The one door: everything under `/api` and `/ws` passes here, and nothing else is public."""

@@ -1,0 +1,112 @@
+"""Composition of the gateway, top to bottom; the only place where its parts are put together."""
+
+import urllib.parse
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+import pydantic
+from starlette import types
+
+from revcart.gateway import (
+    access,
+    api,
+    cors,
+    documentation,
+    domain,
+    front,
+    quotas,
+    records,
+    routes,
+    transportsecurity,
+    upstreams,
+    visits,
+)
+from revcart.kit import actuator, asgi, hub, limits, registry, sessions, settings, wiring
+
+
+class Settings(settings.Settings):
+    """`gateway_routes` is the table of the operator's catalogue; without it nothing is served."""
+
+    service: str = "gateway"
+    port: int = 8080
+    gateway_routes: list[domain.Route] = []
+    gateway_cors_origins: list[str] = []  # empty: the storefront's
+    gateway_trusted_proxies: list[str] = ["127.0.0.0/8", "::1/128"]  # networks whose X-Forwarded-* are believed
+    gateway_allowed_hosts: list[str] = []  # without port; empty: that of the public URL, and this machine's own
+    gateway_https: Literal["Off", "Redirect"] | None = None  # None: Redirect in production
+    gateway_docs: Literal["Open", "Admin", "Off"] = "Open"
+    gateway_rate_limits: Literal["On", "Off"] = "On"  # Off for load tests
+    gateway_log_sample: float | None = pydantic.Field(default=None, ge=0, le=1)  # None: 1 in development, else 0.1
+    gateway_log_slow_ms: int = 1000
+
+    @pydantic.model_validator(mode="after")
+    def _origins_are_named(self) -> Self:
+        for origin in self.gateway_cors_origins:
+            parts = urllib.parse.urlsplit(origin)
+            if not parts.scheme or not parts.netloc or "*" in origin:
+                raise ValueError(f"REVCART_GATEWAY_CORS_ORIGINS: {origin!r} is no origin; with credentials * is none")
+        return self
+
+    @property
+    def https_only(self) -> bool:
+        return (self.gateway_https or ("Redirect" if self.environment == "production" else "Off")) == "Redirect"
+
+    @property
+    def log_sample(self) -> float:
+        if self.gateway_log_sample is not None:
+            return self.gateway_log_sample
+        return 1.0 if self.environment == "development" else 0.1
+
+
+class Wires(wiring.Wiring):
+    """The gateway's adapters; its health shows the breakers, and no service behind them makes it unready."""
+
+    upstreams: upstreams.Upstreams
+
+    def health(self) -> actuator.Health:
+        async def cache() -> Mapping[str, Any]:
+            await self.cache.ping()
+            return {}
+
+        async def breakers() -> Mapping[str, Any]:
+            return self.upstreams.breakers()
+
+        return actuator.Health(components={"redis": cache, "breakers": breakers}, ready=())
+
+
+def create_app(settings: Settings, *, hub: hub.Hub | None = None) -> types.ASGIApp:
+    """The gateway: a pure ASGI application in front of a small FastAPI one for its own pages."""
+    wires = Wires(settings=settings, hub=hub)
+    local: dict[str, registry.Instance] = {}
+    wires.upstreams = upstreams.Upstreams(
+        registry=wires.registry, clock=wires.clock, metrics=wires.metrics, local=local
+    )
+    docs = documentation.Documentation(
+        routes_=settings.gateway_routes, client=wires.http, clock=wires.clock, public_url=settings.public_url
+    )
+    own = asgi.create(wires=wires, ports=docs, routers=[api.router])
+    local["gateway"] = registry.Instance(service="gateway", id="self", address="asgi://gateway", app=own)
+    return front.Front(
+        own=own,
+        reception=visits.Reception(settings.gateway_trusted_proxies),
+        security=transportsecurity.Guard(
+            hosts=settings.gateway_allowed_hosts, public_url=settings.public_url, https_only=settings.https_only
+        ),
+        cors=cors.Cors(settings.gateway_cors_origins or [settings.storefront_url], public_origin=settings.public_url),
+        table=routes.Table(settings.gateway_routes),
+        gatekeeper=access.Gatekeeper(
+            verifier=wires.verifier,
+            revocations=sessions.Revocations(wires.cache, metrics=wires.metrics),
+            clock=wires.clock,
+        ),
+        quotas=(
+            quotas.Quotas(limits.Limiter(wires.cache), clock=wires.clock, metrics=wires.metrics)
+            if settings.gateway_rate_limits == "On"
+            else None
+        ),
+        upstreams=wires.upstreams,
+        records=records.Records(
+            metrics=wires.metrics, sample=settings.log_sample, slow_ms=settings.gateway_log_slow_ms
+        ),
+        docs={"Open": domain.Access.OPEN, "Admin": domain.Access.ADMIN, "Off": None}[settings.gateway_docs],
+    )
