@@ -1,0 +1,1 @@
+"""The operator of RevCart: one `RevCartPlatform` object in, a running shop out, on Kubernetes or on one machine."""

@@ -1,0 +1,226 @@
+"""The one mapping from a platform to the `REVCART_…` settings of its services.
+
+The local runtime hands the values to each service's `Settings`; Deployments write the same names into the environment.
+What only the place knows (where the stores are, which secrets were made) comes as `Facts`.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+from urllib import parse
+
+from revcart_operator.platform import catalogue, routes, spec, workload
+
+Value = str | int | float | bool | list[Any]
+
+
+class MissingSecret(Exception):
+    """A Secret that the platform refers to, or one of its keys, is not there."""
+
+    def __init__(self, *, path: str, name: str, key: str) -> None:
+        super().__init__(f"{path} refers to the secret {name}, which has no key {key}")
+        self.path = path
+        self.name = name
+        self.key = key
+
+
+@dataclass(frozen=True, kw_only=True)
+class Secrets:
+    """What is generated once for a platform and kept: whoever changes it ends sessions, codes and signatures."""
+
+    service_token: str
+    events_key: str
+    auth_otp_key: str
+    auth_key_encryption_key: str
+    delivery_otp_key: str
+    razorpay_key_id: str
+    razorpay_key_secret: str
+    razorpay_webhook_secret: str
+
+    def __repr__(self) -> str:
+        return f"Secrets({', '.join(f'{each.name}=***' for each in fields(self))})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What only the place knows.
+
+    `databases` and `documents`: database name → URL. `ports`: service → port. `referred`: the contents of the Secrets
+    that the platform names, secret → key → value.
+    """
+
+    host: str
+    ports: Mapping[str, int]
+    databases: Mapping[str, str]
+    documents: Mapping[str, str]
+    cache_url: str
+    bus_url: str
+    registry_url: str
+    public_url: str
+    storefront_url: str
+    razorpay_url: str
+    secrets: Secrets
+    referred: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+def of(platform: spec.RevCartPlatform, *, service: str, facts: Facts) -> dict[str, Value]:
+    """The settings of one service (or paysim) by their full names; `platform` is an effective one.
+
+    Raises MissingSecret.
+    """
+    if service == catalogue.PAYSIM.name:
+        return _paysim(facts)
+    rendered = {**_shared(platform, service=service, facts=facts), **_OWN.get(service, _nothing)(platform, facts)}
+    given = {variable.name: variable.value for variable in platform.spec.services.of(service).env}
+    return {**rendered, **given}
+
+
+def as_text(value: Value) -> str:
+    """A value as it stands in an environment variable."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return json.dumps(value, separators=(",", ":")) if isinstance(value, list) else str(value)
+
+
+def _shared(platform: spec.RevCartPlatform, *, service: str, facts: Facts) -> dict[str, Value]:
+    entry = catalogue.BY_NAME[service]
+    return {
+        "REVCART_SERVICE": service,
+        "REVCART_HOST": facts.host,
+        "REVCART_PORT": facts.ports[service],
+        "REVCART_ENVIRONMENT": _environment(platform),
+        "REVCART_LOG_LEVEL": str(platform.spec.services.of(service).log_level),
+        "REVCART_DATABASE_URL": facts.databases.get(entry.database, ""),
+        "REVCART_DOCUMENTS_URL": facts.documents.get(entry.documents, ""),
+        "REVCART_CACHE_URL": facts.cache_url,
+        "REVCART_BUS_URL": facts.bus_url,
+        "REVCART_REGISTRY_URL": facts.registry_url,
+        "REVCART_EVENTS_KEY": facts.secrets.events_key,
+        "REVCART_SERVICE_TOKEN_SECRETS": [facts.secrets.service_token],
+        "REVCART_PUBLIC_URL": facts.public_url,
+        "REVCART_STOREFRONT_URL": facts.storefront_url,
+        "REVCART_OTLP_ENDPOINT": platform.spec.observability.otlp_endpoint,
+        "REVCART_DEMO_DATA": platform.spec.demo_data is spec.Switch.ENABLED,
+    }
+
+
+def _environment(platform: spec.RevCartPlatform) -> str:
+    return "development" if platform.spec.profile is spec.Profile.DEVELOPMENT else "production"
+
+
+def _nothing(platform: spec.RevCartPlatform, facts: Facts) -> dict[str, Value]:
+    return {}
+
+
+def _gateway(platform: spec.RevCartPlatform, facts: Facts) -> dict[str, Value]:
+    gateway = platform.spec.services.gateway
+    own: dict[str, Value] = {
+        "REVCART_GATEWAY_ROUTES": routes.table(),
+        "REVCART_GATEWAY_DOCS": "Off" if gateway.docs is workload.DocsAccess.DISABLED else str(gateway.docs),
+    }
+    if https := _https(platform):
+        own["REVCART_GATEWAY_HTTPS"] = https
+    if gateway.cors_origins:
+        own["REVCART_GATEWAY_CORS_ORIGINS"] = list(gateway.cors_origins)
+    if gateway.trusted_proxies:
+        own["REVCART_GATEWAY_TRUSTED_PROXIES"] = list(gateway.trusted_proxies)
+    return own
+
+
+def _https(platform: spec.RevCartPlatform) -> str:
+    """Empty: the gateway decides (Redirect in production), since what stands in front of it is unknown here."""
+    wanted = platform.spec.services.gateway.https
+    exposure = platform.spec.exposure
+    if wanted is None and exposure.type is not spec.ExposureType.NONE:
+        wanted = workload.Https.REDIRECT if exposure.tls else workload.Https.DISABLED
+    return {None: "", workload.Https.REDIRECT: "Redirect", workload.Https.DISABLED: "Off"}[wanted]
+
+
+def _auth(platform: spec.RevCartPlatform, facts: Facts) -> dict[str, Value]:
+    auth = platform.spec.services.auth
+    own: dict[str, Value] = {
+        "REVCART_AUTH_OTP_KEY": facts.secrets.auth_otp_key,
+        "REVCART_AUTH_KEY_ENCRYPTION_KEY": facts.secrets.auth_key_encryption_key,
+    }
+    if auth.first_admin is not None:
+        own["REVCART_AUTH_FIRST_ADMIN_EMAIL"] = auth.first_admin.email
+        if auth.first_admin.secret_ref is not None:
+            secret = _Secret(facts, auth.first_admin.secret_ref, path="spec.services.auth.firstAdmin.secretRef")
+            own["REVCART_AUTH_FIRST_ADMIN_PASSWORD"] = secret["password"]
+    return own
+
+
+def _payment(platform: spec.RevCartPlatform, facts: Facts) -> dict[str, Value]:
+    razorpay = platform.spec.services.payment.razorpay
+    if razorpay.secret_ref is None:
+        return {
+            "REVCART_PAYMENT_RAZORPAY_URL": facts.razorpay_url,
+            "REVCART_PAYMENT_KEY_ID": facts.secrets.razorpay_key_id,
+            "REVCART_PAYMENT_KEY_SECRET": facts.secrets.razorpay_key_secret,
+            "REVCART_PAYMENT_WEBHOOK_SECRETS": [facts.secrets.razorpay_webhook_secret],
+        }
+    secret = _Secret(facts, razorpay.secret_ref, path="spec.services.payment.razorpay.secretRef")
+    return {
+        "REVCART_PAYMENT_RAZORPAY_URL": "https://api.razorpay.com",
+        "REVCART_PAYMENT_KEY_ID": secret["key-id"],
+        "REVCART_PAYMENT_KEY_SECRET": secret["key-secret"],
+        "REVCART_PAYMENT_WEBHOOK_SECRETS": [secret["webhook-secret"]],
+    }
+
+
+def _notification(platform: spec.RevCartPlatform, facts: Facts) -> dict[str, Value]:
+    smtp = platform.spec.services.notification.smtp
+    if smtp is None:
+        return {}
+    login = ""
+    if smtp.secret_ref is not None:
+        secret = _Secret(facts, smtp.secret_ref, path="spec.services.notification.smtp.secretRef")
+        login = f"{parse.quote(secret['username'], safe='')}:{parse.quote(secret['password'], safe='')}@"
+    scheme = "smtps" if smtp.tls is workload.SmtpTls.IMPLICIT else "smtp"
+    query = "?starttls=required" if smtp.tls is workload.SmtpTls.START_TLS else ""
+    return {
+        "REVCART_NOTIFICATION_EMAIL_URL": f"{scheme}://{login}{smtp.host}:{smtp.port}{query}",
+        "REVCART_NOTIFICATION_EMAIL_FROM": smtp.sender,
+    }
+
+
+def _delivery(platform: spec.RevCartPlatform, facts: Facts) -> dict[str, Value]:
+    return {"REVCART_DELIVERY_OTP_KEY": facts.secrets.delivery_otp_key}
+
+
+def _paysim(facts: Facts) -> dict[str, Value]:
+    gateway = facts.ports.get("gateway", 0)
+    return {
+        "REVCART_PAYSIM_HOST": facts.host,
+        "REVCART_PAYSIM_PORT": facts.ports[catalogue.PAYSIM.name],
+        "REVCART_PAYSIM_MODE": "Simulated",
+        "REVCART_PAYSIM_DATABASE_URL": facts.databases[catalogue.PAYSIM.database],
+        "REVCART_PAYSIM_KEY_ID": facts.secrets.razorpay_key_id,
+        "REVCART_PAYSIM_KEY_SECRET": facts.secrets.razorpay_key_secret,
+        "REVCART_PAYSIM_WEBHOOK_URL": f"http://{facts.host}:{gateway}/api/payments/webhook",
+        "REVCART_PAYSIM_WEBHOOK_SECRET": facts.secrets.razorpay_webhook_secret,
+    }
+
+
+_OWN = {
+    "gateway": _gateway,
+    "auth": _auth,
+    "payment": _payment,
+    "notification": _notification,
+    "delivery": _delivery,
+}
+
+
+class _Secret:
+    """A Secret that the platform refers to; a key that is not there is the user's mistake, with its place."""
+
+    def __init__(self, facts: Facts, ref: workload.SecretRef, *, path: str) -> None:
+        self._name = ref.name
+        self._path = path
+        self._values = facts.referred.get(ref.name, {})
+
+    def __getitem__(self, key: str) -> str:
+        if key not in self._values:
+            raise MissingSecret(path=self._path, name=self._name, key=key)
+        return self._values[key]
