@@ -1,0 +1,17 @@
+"""Fixtures that several tiers share."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from revcart.kit import telemetry
+from tests import shop as shops
+
+telemetry.configure("WARNING", "console", "tests")
+
+
+@pytest.fixture(scope="session")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[shops.Shop]:
+    """One running shop for all tests of a worker; each test brings its own people."""
+    with shops.running(tmp_path_factory.mktemp("shop")) as running:
+        yield running

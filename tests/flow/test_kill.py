@@ -1,0 +1,154 @@
+"""kill -9 in the middle of checkout traffic: what was acknowledged is there, once, and everything adds up."""
+
+import asyncio
+import collections
+import contextlib
+import uuid
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from tests import shop as shops
+from tests.shop import Person, Shop, eventually
+
+CUSTOMERS = 6
+TRAFFIC_SECONDS = 4
+QUANTITY = 2
+
+
+async def orders(customer: Person, product: int, sent: dict[str, Any], acknowledged: dict[str, int]) -> None:
+    """Order again and again until the shop is gone. `sent`: keys of all tries; `acknowledged`: key -> order id."""
+    while True:
+        key = str(uuid.uuid4())
+        try:
+            added = await customer.http.post("/api/cart/add", json={"productId": product, "quantity": QUANTITY})
+            if added.status_code == 429:
+                return
+            sent[key] = customer.id
+            body = {"paymentMethod": "COD", "address": shops.ADDRESS}
+            answer = await customer.http.post("/api/orders", json=body, headers={"Idempotency-Key": key})
+            if answer.status_code == 429:
+                del sent[key]
+                return
+            if answer.status_code == 201:
+                acknowledged[key] = answer.json()["id"]
+        except httpx2.HTTPError:
+            return
+
+
+async def test_no_acknowledged_order_is_lost_or_doubled(tmp_path: Path) -> None:
+    with shops.running(tmp_path) as shop:
+        async with contextlib.AsyncExitStack() as stack:
+            customers = [await stack.enter_async_context(shop.person()) for _ in range(CUSTOMERS)]
+            admin = await stack.enter_async_context(shop.demo("ADMIN"))
+            for customer in customers:
+                await customer.sign_up()
+            products = (await admin.get("/api/products", inStock=True, sort="price,asc", size=50))["content"]
+            product = max(products, key=lambda card: card["stock"])
+            before = await ledger(admin, product["id"])
+            sent: dict[str, Any] = {}
+            acknowledged: dict[str, int] = {}
+            traffic = [asyncio.create_task(orders(each, product["id"], sent, acknowledged)) for each in customers]
+            await asyncio.sleep(TRAFFIC_SECONDS)
+            shop.kill()
+            await asyncio.gather(*traffic)
+        assert len(acknowledged) >= CUSTOMERS, "there was traffic"
+        assert len(set(acknowledged.values())) == len(acknowledged)
+
+        shop.start()
+        tokens = {customer.id: customer.token for customer in customers}
+        await check(shop, tokens, product["id"], before, sent=sent, acknowledged=acknowledged)
+
+
+async def check(
+    shop: Shop,
+    tokens: dict[int, str],
+    product: int,
+    before: collections.Counter[str],
+    *,
+    sent: dict[str, int],
+    acknowledged: dict[str, int],
+) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        admin = await stack.enter_async_context(shop.demo("ADMIN"))
+        people = {user_id: await stack.enter_async_context(shop.person(token)) for user_id, token in tokens.items()}
+        found: dict[int, dict[str, Any]] = {}
+        for person in people.values():
+            page = await person.get("/api/orders/user", size=100)
+            assert page["totalElements"] <= 100
+            found |= {order["id"]: order for order in page["content"]}
+        lost = set(acknowledged.values()) - set(found)
+        assert not lost
+        for key, order_id in list(acknowledged.items())[:: max(1, len(acknowledged) // 10)]:
+            replay = await people[sent[key]].http.post(
+                "/api/orders",
+                json={"paymentMethod": "COD", "address": shops.ADDRESS},
+                headers={"Idempotency-Key": key},
+            )
+            assert (replay.status_code, replay.json()["id"]) == (201, order_id), replay.text
+            assert replay.headers["idempotency-replayed"] == "true"
+        # The tries that the kill cut off are sent again, as a client does: each becomes one order, the same or a new one.
+        for key in set(sent) - set(acknowledged):
+            answer = await people[sent[key]].http.post(
+                "/api/orders",
+                json={"paymentMethod": "COD", "address": shops.ADDRESS},
+                headers={"Idempotency-Key": key},
+            )
+            assert answer.status_code in {201, 409}, answer.text
+            assert answer.status_code == 201 or answer.json()["code"] == "cart.empty", answer.text
+            if answer.status_code == 201:
+                acknowledged[key] = answer.json()["id"]
+        assert len(set(acknowledged.values())) == len(acknowledged)
+
+        async def confirmed() -> bool:
+            for person in people.values():
+                page = await person.get("/api/orders/user", size=100)
+                found.update({order["id"]: order for order in page["content"]})
+            return all(order["status"] == "CONFIRMED" for order in found.values())
+
+        await eventually(confirmed, seconds=60, every=0.5, what="every order is confirmed: its events arrive")
+
+        async def notified() -> bool:
+            told: set[int] = set()
+            for person in people.values():
+                listed = await person.get("/api/notifications", size=100)
+                told |= {
+                    note["data"]["orderId"]
+                    for note in listed["content"]
+                    if note["type"] == "ORDER_CONFIRMATION" and note["data"].get("orderId")
+                }
+            return set(found) <= told
+
+        await eventually(notified, seconds=60, every=0.5, what="every order is announced")
+
+        async def adds_up() -> bool:
+            after = await ledger(admin, product)
+            sold = sum(item["quantity"] for order in found.values() for item in order["items"])
+            shown = await admin.get(f"/api/products/{product}/stock")
+            wanted = before["on_hand"] - sold
+            return (after["on_hand"], after["reserved"], shown["stock"]) == (wanted, 0, wanted)
+
+        await eventually(adds_up, seconds=30, every=1, what="stock adds up")
+
+        async def counted() -> bool:
+            mine = await admin.get("/api/analytics/dashboard")
+            return bool(mine["totalOrders"] == len(found))
+
+        await eventually(counted, seconds=30, every=1, what="analytics has each order once")
+        assert {order["id"] for order in found.values()} == set(acknowledged.values())
+
+
+async def ledger(admin: Person, product: int) -> collections.Counter[str]:
+    """The sums of the stock ledger, which must equal what the product shows."""
+    sums: collections.Counter[str] = collections.Counter()
+    page = 0
+    while True:
+        rows = await admin.get(f"/api/products/{product}/stock/ledger", size=100, page=page)
+        for row in rows["content"]:
+            sums["on_hand"] += row["onHandDelta"]
+            sums["reserved"] += row["reservedDelta"]
+        if rows["last"]:
+            break
+        page += 1
+    return sums

@@ -1,0 +1,43 @@
+"""Holds docs/regressions.md and the tests together."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ROW = re.compile(r"^\| (R\d+) \| .* \| `(\S+?)::(\S+?)` \| (.*?) \|$", re.MULTILINE)
+
+
+def rules() -> list[tuple[str, str, str, str]]:
+    return ROW.findall((ROOT / "docs" / "regressions.md").read_text())
+
+
+def is_marked(number: str, file: str, test: str) -> bool:
+    """Whether `file` defines `test`, marked with `number` and not skipped."""
+    path = ROOT / "tests" / file
+    if not path.exists():
+        return False
+    found = re.search(rf"((?:^@.*\n(?:^[ )].*\n)*)*)^(?:async )?def {test}\(", path.read_text(), re.MULTILINE)
+    return found is not None and f'@pytest.mark.regression("{number}")' in found[1] and "skip" not in found[1]
+
+
+@pytest.mark.regression("R56")
+def test_r56_every_rule_has_its_test() -> None:
+    missing = [
+        f"{number}: {file}::{test}"
+        for number, file, test, waits in rules()
+        if not waits and not is_marked(number, file, test)
+    ]
+    assert not missing, "\n".join(missing)
+
+
+def test_no_rule_waits_for_what_is_there() -> None:
+    late = [number for number, file, test, waits in rules() if waits and is_marked(number, file, test)]
+    assert not late
+
+
+def test_numbers_are_used_once_and_without_gaps() -> None:
+    numbers = [int(number[1:]) for number, *_ in rules()]
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert len(numbers) >= 56
