@@ -167,6 +167,36 @@ async def test_one_of_many_at_once_wins(things: documents.Collection) -> None:
     assert max((document or {})["n"] for document in counted) == 51
 
 
+async def test_a_refused_write_leaves_those_beside_it_alone(things: documents.Collection) -> None:
+    await things.put({"_id": "taken", "owner": {"email": "x"}, "text": "t"})
+    answers = await asyncio.gather(
+        things.put({"_id": "a"}),
+        things.put({"_id": "b", "owner": {"email": "x"}}),
+        things.update({"_id": "taken"}, {"$set": {"n": 1}, "$inc": {"text": 1}}),
+        things.update({"_id": "a"}, {"$inc": {"n": 1}}, upsert=True),
+        things.delete({"_id": "nothing"}),
+        return_exceptions=True,
+    )
+    assert answers[0] is True
+    assert isinstance(answers[1], documents.Duplicate)
+    assert isinstance(answers[2], ValueError)
+    assert answers[3] == {"_id": "a", "n": 1}
+    assert answers[4] == 0
+    assert [item["_id"] for item in await things.find()] == ["a", "taken"]
+    assert await things.get("taken") == {"_id": "taken", "owner": {"email": "x"}, "text": "t"}
+
+
+async def test_a_cancelled_write_happens_whole_or_not_at_all(things: documents.Collection) -> None:
+    tasks = [asyncio.create_task(things.put({"_id": f"{n:03}", "n": n})) for n in range(200)]
+    await asyncio.sleep(0)
+    for task in tasks[::2]:
+        task.cancel()
+    answers = await asyncio.gather(*tasks, return_exceptions=True)
+    kept = {item["_id"] for item in await things.find()}
+    assert kept >= {f"{n:03}" for n, answer in enumerate(answers) if answer is True}
+    assert await things.put({"_id": "afterwards"})
+
+
 async def test_delete(things: documents.Collection) -> None:
     for n in range(5):
         await things.put({"_id": f"{n}", "n": n})

@@ -64,7 +64,27 @@ async def test_r33_one_key_one_order(world: orders.World, database: Path) -> Non
     assert await number_of_orders(world) == 2
 
 
-async def test_a_crash_before_the_commit_frees_the_key_after_a_minute(world: orders.World, database: Path) -> None:
+async def test_a_try_that_hangs_loses_its_key_after_a_minute(world: orders.World) -> None:
+    reserving, never = asyncio.Event(), asyncio.Event()
+
+    async def hang() -> None:
+        world.around.on_reserve = orders._nothing
+        reserving.set()
+        await never.wait()
+
+    world.around.on_reserve = hang
+    hanging = asyncio.create_task(world.try_place(key=KEY))
+    await reserving.wait()
+    assert (await world.try_place(key=KEY)).json()["code"] == "idempotency.in-progress"
+    world.clock.advance(61)
+    assert (await world.try_place(key=KEY)).status_code == 201
+    never.set()
+    late = await hanging
+    assert (late.status_code, late.json()["code"]) == (409, "idempotency.in-progress")
+    assert await number_of_orders(world) == 1
+
+
+async def test_a_restart_frees_the_keys_that_a_crash_cut_off(world: orders.World, database: Path) -> None:
     reserving, never = asyncio.Event(), asyncio.Event()
 
     async def hang() -> None:
@@ -77,9 +97,6 @@ async def test_a_crash_before_the_commit_frees_the_key_after_a_minute(world: ord
     await reserving.wait()
     body = {"paymentMethod": "RAZORPAY", "address": orders.ADDRESS}
     async with orders.running(orders.settings(database), world.hub) as (_, other):
-        answer = await other.post("/api/orders", json=body, headers=world.headers(key=KEY))
-        assert answer.json()["code"] == "idempotency.in-progress"
-        world.clock.advance(61)
         answer = await other.post("/api/orders", json=body, headers=world.headers(key=KEY))
         assert answer.status_code == 201
         # The first try was only asleep; it finds its key in other hands and leaves no second order.

@@ -1,15 +1,45 @@
 """Reservations: all lines or none, one hold per reference, never more than there is, whatever comes at once."""
 
 import asyncio
+import contextlib
+import os
+import secrets
 from collections.abc import AsyncIterator
 
 import pytest
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import create_async_engine
 from tests.flow import groceries
 
 
+@contextlib.asynccontextmanager
+async def _database(kind: str) -> AsyncIterator[str]:
+    """URL of an empty database: SQLite, or MySQL where REVCART_TEST_MYSQL_URL names a server, e.g. root's."""
+    if kind == "sqlite":
+        yield "sqlite+aiosqlite:///:memory:"
+        return
+    server = os.environ.get("REVCART_TEST_MYSQL_URL")
+    if not server:
+        pytest.skip("set REVCART_TEST_MYSQL_URL (mysql+aiomysql://user:password@host:port) to test on MySQL")
+    name = f"revcart_test_{secrets.token_hex(6)}"
+    engine = create_async_engine(server)
+    async with engine.begin() as connection:
+        await connection.exec_driver_sql(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+    yield sa.make_url(server).set(database=name).render_as_string(hide_password=False)
+    async with engine.begin() as connection:
+        await connection.exec_driver_sql(f"DROP DATABASE {name}")
+    await engine.dispose()
+
+
+@pytest.fixture(params=["sqlite", "mysql"])
+async def url(request: pytest.FixtureRequest) -> AsyncIterator[str]:
+    async with _database(request.param) as made:
+        yield made
+
+
 @pytest.fixture
-async def shop() -> AsyncIterator[groceries.Groceries]:
-    async with groceries.opened(product_sweep_seconds=3600) as opened:
+async def shop(url: str) -> AsyncIterator[groceries.Groceries]:
+    async with groceries.opened(product_sweep_seconds=3600, database_url=url) as opened:
         yield opened
 
 
@@ -115,8 +145,8 @@ async def test_a_part_comes_back_once_per_ref(shop: groceries.Groceries) -> None
     await shop.check_ledger(number)
 
 
-async def test_a_lapsed_hold_is_taken_anew_when_it_is_paid() -> None:
-    async with groceries.opened() as shop:
+async def test_a_lapsed_hold_is_taken_anew_when_it_is_paid(url: str) -> None:
+    async with groceries.opened(database_url=url) as shop:
         number = (await shop.add("Milk", stock=3))["id"]
         lapsed = [(await shop.reserve((number, 1), reference=f"lapsed-{n}")).json()["id"] for n in range(2)]
         shop.clock.advance(1_000)

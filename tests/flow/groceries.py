@@ -7,6 +7,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import httpx2
+import redis.asyncio as redis
+from redis.asyncio import retry
+from redis.backoff import NoBackoff
 
 from revcart.kit import bus, clock, events, hub, testing
 from revcart.product import app as product_app
@@ -108,13 +111,28 @@ async def until(reached: Callable[[], Awaitable[bool]]) -> None:
     raise AssertionError("it did not happen within 5 s")
 
 
+class _Away:
+    """A cache that is not there."""
+
+    async def open(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+    def client(self) -> redis.Redis:
+        return redis.Redis(host="127.0.0.1", port=1, retry=retry.Retry(NoBackoff(), 0))
+
+
 @contextlib.asynccontextmanager
-async def opened(**values: Any) -> AsyncIterator[Groceries]:
+async def opened(*, cache_is_away: bool = False, **values: Any) -> AsyncIterator[Groceries]:
     """The service running; `values` are its settings."""
     time = clock.Manual()
     identity = testing.Identity(time)
     shared = hub.Hub(None, time)
     identity.install(shared)
+    if cache_is_away:
+        shared.cache = _Away()  # type: ignore[assignment]
     settings = testing.settings(
         product_app.Settings,
         **{"database_url": "sqlite+aiosqlite:///:memory:", "product_sweep_seconds": 0.05, **values},

@@ -194,9 +194,7 @@ class World:
         return await self.happens("notification.requested", **request(template, dedupe_key, **fields))
 
     async def publish(self, made: dict[str, Any]) -> None:
-        topic = TOPICS.get(made["type"].split(".")[0], "analytics-events")
-        key = str(made["data"].get("orderId") or made["data"].get("userId") or 0)
-        await self.hub.bus.publish([bus.Message(topic=topic, key=key, value=events.encode(made))])
+        await publish(self.hub, made)
 
     async def notifications(
         self, user_id: int = CUSTOMER, role: tokens.Role = "CUSTOMER", query: str = ""
@@ -260,6 +258,13 @@ class World:
         address = self.url.replace("http", "ws") + "/ws/websocket"
         async with client.connect(address, subprotocols=["v12.stomp"]) as opened:  # type: ignore[list-item]
             yield Screen(opened)
+
+
+async def publish(shared: hub.Hub, made: dict[str, Any]) -> None:
+    """Put an envelope on its topic."""
+    topic = TOPICS.get(made["type"].split(".")[0], "analytics-events")
+    key = str(made["data"].get("orderId") or made["data"].get("userId") or 0)
+    await shared.bus.publish([bus.Message(topic=topic, key=key, value=events.encode(made))])
 
 
 async def eventually(find: Callable[[], Awaitable[Any]], good: Callable[[Any], bool]) -> Any:

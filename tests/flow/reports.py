@@ -142,6 +142,12 @@ class Order:
     def total(self) -> int:
         return self.subtotal + self.tax + 3000
 
+    @property
+    def state(self) -> str:
+        if self.cancelled is not None or self.expired is not None:
+            return "CANCELLED"
+        return "DELIVERED" if self.delivered is not None else "CONFIRMED" if self.confirmed is not None else "PENDING"
+
     def at(self, minutes: int) -> dt.datetime:
         return self.placed + dt.timedelta(minutes=minutes)
 

@@ -281,7 +281,7 @@ async def test_updates_are_told_to_analytics(world: baskets.Baskets) -> None:
     await world.merge(world.user(), guest)
     added, merged = await world.shop.recorder.wait("cart.updated", count=2)
     session = guest["X-Cart-Session"]
-    assert added.data | {"updatedAt": ""} == {
+    assert {**added.data, "updatedAt": ""} == {
         "userId": None, "sessionId": session, "action": "ADD", "productId": milk, "quantity": 2,
         "previousQuantity": 0, "lineCount": 1, "subtotalPaise": 12_000, "updatedAt": "",
     }  # fmt: skip

@@ -17,11 +17,11 @@ async def test_the_code_from_the_mailbox_verifies_the_address_and_opens_order_ma
 
             async def mails(template: str) -> list[dict[str, str]]:
                 answer = await notification.get("/api/notifications/dev/mailbox?channel=EMAIL", headers=admin)
-                return [each for each in answer.json() if each["template"] == template]
+                mine = [each for each in answer.json() if each["to"] == "asha@example.org"]
+                return [each for each in mine if each["template"] == template]
 
             session = await shop.signup("asha@example.org")
-            (welcome,) = await worlds.eventually(lambda: mails("account.welcome"), bool)
-            assert welcome["to"] == "asha@example.org"
+            await worlds.eventually(lambda: mails("account.welcome"), bool)
             (mail,) = await worlds.eventually(lambda: mails("account.verify-email"), bool)
             code = re.search(r"^\d{6}$", mail["text"], re.MULTILINE)
             assert code is not None
@@ -31,7 +31,7 @@ async def test_the_code_from_the_mailbox_verifies_the_address_and_opens_order_ma
             shop.clock.advance(61)  # user's copy of the account is a minute old at most
             event = worlds.envelope(
                 "order.status.updated",
-                {**worlds.EXAMPLES["order.status.updated"], "userId": session["user"]["id"]},
+                {**worlds.EXAMPLES["order.status.updated"], "userId": session["id"]},
             )
             await worlds.publish(shop.hub, event)
             (confirmed,) = await worlds.eventually(lambda: mails("order.confirmed"), bool)

@@ -139,6 +139,11 @@ async def test_cash_needs_no_razorpay(world: payments.World) -> None:
     assert (answer.json()["razorpayOrderId"], answer.json()["status"]) == (None, "PENDING")
     await world.until(lambda: world.events("payment.created", 1))
     assert world.events("payment.created", 1)[0]["method"] == "COD"
+    world.orders[1]["status"] = "CONFIRMED"  # which that event does at once
+    again = await world.post("/cod", {"orderId": 1})
+    assert (again.status_code, again.json()) == (200, answer.json())
+    world.orders[1]["status"] = "CANCELLED"
+    assert (await world.post("/cod", {"orderId": 1})).json()["code"] == "order.not-payable"
 
 
 async def test_a_key_replays_the_answer(world: payments.World) -> None:

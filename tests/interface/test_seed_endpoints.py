@@ -3,7 +3,6 @@
 import json
 
 import pytest
-
 from tests.shop import ADDRESS, Shop
 
 # The seed's list, method and path, as written there.

@@ -57,7 +57,7 @@ def test_paise_survive_the_edge(paise: int) -> None:
     assert money.from_rupees(money.to_rupees(paise)) == paise
 
 
-@pytest.mark.parametrize(("rupees", "paise"), [(39.9, 3990), (39.90, 3990), (0.1, 10), (1, 100), (10_000_000, 10**9)])
+@pytest.mark.parametrize(("rupees", "paise"), [(39.9, 3990), (39.95, 3995), (0.1, 10), (1, 100), (10_000_000, 10**9)])
 def test_rupees_become_paise(rupees: float, paise: int) -> None:
     assert money.from_rupees(rupees) == paise
 

@@ -1,5 +1,6 @@
 """Holds docs/regressions.md and the tests together."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -18,8 +19,11 @@ def is_marked(number: str, file: str, test: str) -> bool:
     path = ROOT / "tests" / file
     if not path.exists():
         return False
-    found = re.search(rf"((?:^@.*\n(?:^[ )].*\n)*)*)^(?:async )?def {test}\(", path.read_text(), re.MULTILINE)
-    return found is not None and f'@pytest.mark.regression("{number}")' in found[1] and "skip" not in found[1]
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == test:
+            marks = [ast.unparse(decorator) for decorator in node.decorator_list]
+            return f"pytest.mark.regression('{number}')" in marks and not any("skip" in mark for mark in marks)
+    return False
 
 
 @pytest.mark.regression("R56")

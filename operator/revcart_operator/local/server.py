@@ -33,7 +33,7 @@ class Server:
             access_log=False,
             proxy_headers=False,  # the gateway alone decides which proxy is trusted
             server_header=False,
-            timeout_keep_alive=30,
+            timeout_keep_alive=75,  # longer than any client of ours keeps a connection idle: the client closes first
             timeout_graceful_shutdown=DRAIN_SECONDS,
         )
         config.load()

@@ -161,7 +161,7 @@ class Store:
 
     async def done(self, bucket: Fact) -> None:
         """A leased bucket is counted; when it was marked meanwhile it stays, free for the next round."""
-        if not await self._dirty.delete({"_id": bucket["_id"]}):
+        if not await self._dirty.delete({"_id": bucket["_id"], "token": bucket["token"]}):
             await self._dirty.update({"_id": bucket["_id"]}, {"$unset": {"leasedUntil": ""}})
 
     # Rollups

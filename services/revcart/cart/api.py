@@ -82,7 +82,8 @@ async def total_cart(owner: Owner, ports: Ports) -> schemas.Total:
     return schemas.Total.of(await flow.get_cart(owner=owner, ports=ports))
 
 
-@router.post("/coupon")
+# The refusals are order's, passed on unchanged: `coupon.…`.
+@router.post("/coupon", responses=errors.documented(errors.Conflict, errors.Unprocessable))
 async def apply_coupon(body: schemas.ApplyCoupon, owner: Owner, response: Response, ports: Ports) -> schemas.Cart:
     return _cart(await flow.apply_coupon(owner=owner, code=body.code, ports=ports), response, ports)
 

@@ -31,7 +31,7 @@ HANDLERS: bus_events.Handlers = {
 
 
 def create_app(settings: Settings, *, hub: hub.Hub | None = None) -> FastAPI:
-    """The delivery service. Raises ValueError without a key for the customers' codes."""
+    """The delivery service. Raises ValueError without the keys that make and seal the customers' codes."""
     if len(settings.delivery_otp_key) < 16:
         raise ValueError("REVCART_DELIVERY_OTP_KEY needs 16 characters or more")
     wires = wiring.Wiring(settings=settings, hub=hub)
@@ -48,7 +48,7 @@ def create_app(settings: Settings, *, hub: hub.Hub | None = None) -> FastAPI:
             detour=settings.delivery_detour_factor,
         ),
         otp_key=settings.delivery_otp_key.encode(),
-        cipher=Fernet(settings.events_key) if settings.events_key else None,
+        cipher=Fernet(settings.events_key),
         public_url=settings.public_url,
         timezone=settings.timezone,
         demo_data=settings.demo_data,

@@ -61,7 +61,7 @@ class DeliveryLocationUpdated(
     accuracy_metres: float | None
     heading: float | None
     speed_kmph: float | None
-    eta_at: schemas.Instant | None
+    eta_at: schemas.Instant
     remaining_metres: int
     recorded_at: schemas.Instant
 

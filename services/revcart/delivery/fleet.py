@@ -209,7 +209,8 @@ async def _follow(
     changes: dict[str, Any] = {}
     if eta_at is not None and (delivery.eta_at is None or abs(eta_at - delivery.eta_at) >= ETA_STEP):
         changes["eta_at"] = eta_at
-    if delivery.published_location_at is None or now - delivery.published_location_at >= PUBLISH_EVERY:
+    is_due = delivery.published_location_at is None or now - delivery.published_location_at >= PUBLISH_EVERY
+    if is_due and eta_at is not None:  # every delivery has one from the moment it is assigned
         changes["published_location_at"] = now
         ports.stream.send(
             events.DeliveryLocationUpdated(

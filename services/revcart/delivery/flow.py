@@ -23,7 +23,7 @@ class Ports:
     stream: bus_events.Stream
     shop: domain.Shop
     otp_key: bytes
-    cipher: Fernet | None
+    cipher: Fernet
     public_url: str
     timezone: str
     demo_data: bool
@@ -236,7 +236,7 @@ async def _send_code(tx: store.Transaction, delivery: store.Delivery, ports: Por
     code = domain.one_time_code(
         key=ports.otp_key, delivery_id=delivery.id, attempt=delivery.attempt, version=delivery.otp_version
     )
-    secret = ports.cipher.encrypt(json.dumps({"otp": code}).encode()).decode() if ports.cipher else None
+    secret = ports.cipher.encrypt(json.dumps({"otp": code}).encode()).decode()
     marker = f"-{int(ports.clock.now().timestamp())}" if again else ""
     await tx.outbox.add(
         events.NotificationRequested(

@@ -12,6 +12,7 @@ from revcart.gateway import domain, paths, routes
 from revcart.kit import clock, errors, http, telemetry
 
 FRESH: Final = dt.timedelta(seconds=60)
+FETCH_SECONDS: Final = 10.0  # a service builds its document when it is asked for it first, which may take a while
 METHODS: Final = ("get", "put", "post", "delete", "patch")
 SECURITY: Final = {"bearerAuth": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
 
@@ -67,7 +68,9 @@ class Documentation:
 
     async def _fetch(self, service: str) -> dict[str, Any] | None:
         try:
-            document: dict[str, Any] = (await self._client.call(service, "GET", "/openapi.json")).json()
+            document: dict[str, Any] = (
+                await self._client.call(service, "GET", "/openapi.json", timeout=FETCH_SECONDS)
+            ).json()
         except errors.RevCartError as error:
             _log.warning("documentation.silent", callee=service, reason=type(error).__name__)
             return None

@@ -76,9 +76,12 @@ class Consumer:
 
     async def handle(self, delivery: bus.Delivery) -> None:
         """One message, until it is done, ignored or buried."""
+        if delivery.message.headers.get(ONLY_GROUP, self.group) == self.group:
+            with telemetry.context(service=self._service):
+                await self._handle(delivery)
+
+    async def _handle(self, delivery: bus.Delivery) -> None:
         message = delivery.message
-        if message.headers.get(ONLY_GROUP, self.group) != self.group:
-            return
         try:
             envelope = events.decode(message.value)
             if envelope.type not in self._handlers:
@@ -89,7 +92,7 @@ class Consumer:
         except events.Unreadable as error:
             await self._bury(delivery, error, tries=1)
             return
-        with telemetry.context(service=self._service, traceparent=event.traceparent or None):
+        with telemetry.context(traceparent=event.traceparent or None):
             await self._try(delivery, event, handler)
 
     async def _try(self, delivery: bus.Delivery, event: events.Received[Any], handler: events.Handler) -> None:
@@ -151,7 +154,7 @@ class Consumer:
                 pause = min(pause * 2, _OUTAGE_MOST_SECONDS)
         self._dead.labels(message.topic, self.group).inc()
         self._count(type_, "dead")
-        log.error("event.dead", topic=message.topic, offset=delivery.offset, tries=tries, error=type(error).__name__)
+        log.error("event.dead", topic=message.topic, offset=delivery.offset, tries=tries, failure=type(error).__name__)
 
     async def _pause(self, seconds: float) -> None:
         """A sleep that `stop` ends, and with it the delivery, which stays unfinished."""

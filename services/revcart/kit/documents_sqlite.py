@@ -1,8 +1,9 @@
 """The document store in one SQLite file: a table `(id, body)` per collection, indexes on JSON expressions.
 
-All writes go through one thread and one connection, each a whole transaction (BEGIN IMMEDIATE … COMMIT) inside one
-call of that thread: it is atomic, and a cancelled request cannot leave half of it open. Reads have threads of their own
-and see the last committed state (WAL). `synchronous=FULL`: what was acknowledged survives a power cut.
+All writes go through one thread and one connection, so that each is atomic and a cancelled request cannot leave half of
+one open. Those that wait together are committed together, each in a savepoint of its own: the disk is waited for once.
+Reads have threads of their own and see the last committed state (WAL). `synchronous=FULL`: what was acknowledged
+survives a power cut.
 SQL text is made of fixed operators and validated paths only; every value is bound.
 """
 
@@ -10,6 +11,7 @@ SQL text is made of fixed operators and validated paths only; every value is bou
 
 import asyncio
 import contextlib
+import dataclasses
 import json
 import queue
 import re
@@ -17,7 +19,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,6 +30,7 @@ T = TypeVar("T")
 _WAIT_SECONDS = 10  # for a thread and its answer
 _BUSY_SECONDS = 1  # for another process on the same file
 _READERS = 2
+_TOGETHER = 64  # writes of one commit
 _OUTAGES = {5, 6, 8, 10, 11, 13, 14, 26}  # BUSY LOCKED READONLY IOERR CORRUPT FULL CANTOPEN NOTADB
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
 _COMPARISONS = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
@@ -41,6 +44,7 @@ class Store:
         self._path = Path(location.removeprefix("/")) if location not in {"", "/:memory:", ":memory:"} else None
         self._temporary: Path | None = None
         self._collections: dict[str, Collection] = {}
+        self._waiting: queue.SimpleQueue[_Write] = queue.SimpleQueue()
         self._writer: _Connections | None = None
         self._readers: _Connections | None = None
 
@@ -74,10 +78,37 @@ class Store:
         await self.read(lambda connection: connection.execute("SELECT 1").fetchone())
 
     async def read(self, run: Callable[[sqlite3.Connection], T]) -> T:
-        return await _on(self._readers, run)
+        if self._readers is None:
+            raise errors.DependencyUnavailable("documents")
+        return await _answer(self._readers.threads.submit(self._readers.run, run))
 
     async def write(self, run: Callable[[sqlite3.Connection], T]) -> T:
-        return await _on(self._writer, lambda connection: _transaction(connection, run))
+        if self._writer is None:
+            raise errors.DependencyUnavailable("documents")
+        write = _Write(run=run, answer=Future())
+        self._waiting.put(write)
+        self._writer.threads.submit(self._commit, self._writer)
+        return await _answer(write.answer)
+
+    def _commit(self, writer: "_Connections") -> None:
+        """On the writer's thread: all writes that wait, or none when an earlier call took them along."""
+        batch: list[_Write] = []
+        with contextlib.suppress(queue.Empty):
+            while len(batch) < _TOGETHER:
+                write = self._waiting.get_nowait()
+                if write.answer.set_running_or_notify_cancel():
+                    batch.append(write)
+        if not batch:
+            return
+        try:
+            outcomes = writer.run(lambda connection: _transaction(connection, batch))
+        except BaseException as error:
+            outcomes = [error] * len(batch)
+        for write, outcome in zip(batch, outcomes, strict=True):
+            if isinstance(outcome, BaseException):
+                write.answer.set_exception(outcome)
+            else:
+                write.answer.set_result(outcome)
 
     def must_be_closed(self, what: str) -> None:
         """Refuse a declaration that comes too late to be made by `open`."""
@@ -186,6 +217,12 @@ class Collection:
         return made if inserted else None
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Write:
+    run: Callable[[sqlite3.Connection], Any]
+    answer: "Future[Any]"
+
+
 class _Connections:
     """As many threads as connections; each call has one of each to itself."""
 
@@ -220,24 +257,36 @@ class _Connections:
         return connection
 
 
-async def _on(connections: _Connections | None, run: Callable[[sqlite3.Connection], T]) -> T:
-    if connections is None:
-        raise errors.DependencyUnavailable("documents")
+async def _answer(future: "Future[T]") -> T:
     with _outages():
         async with asyncio.timeout(_WAIT_SECONDS):
-            return await asyncio.get_running_loop().run_in_executor(connections.threads, connections.run, run)
+            return await asyncio.wrap_future(future)
 
 
-def _transaction(connection: sqlite3.Connection, run: Callable[[sqlite3.Connection], T]) -> T:
+def _transaction(connection: sqlite3.Connection, batch: Sequence[_Write]) -> list[Any]:
+    """The result of each write, or the error that undid it alone. Raises what undid them all."""
     connection.execute("BEGIN IMMEDIATE")
     try:
-        result = run(connection)
+        outcomes = [_savepoint(connection, write.run) for write in batch]
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
-    return result
+    return outcomes
+
+
+def _savepoint(connection: sqlite3.Connection, run: Callable[[sqlite3.Connection], Any]) -> Any:
+    connection.execute("SAVEPOINT one")
+    try:
+        outcome = run(connection)
+    except sqlite3.OperationalError:
+        raise  # the disk is full or the file gone: that concerns all of them
+    except Exception as error:
+        connection.execute("ROLLBACK TO one")
+        outcome = error
+    connection.execute("RELEASE one")
+    return outcome
 
 
 @contextlib.contextmanager

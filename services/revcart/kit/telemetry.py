@@ -192,8 +192,11 @@ class _Line:
 def _for_people(record: Mapping[str, Any]) -> dict[str, Any]:
     hidden = ("at", "fields", "error", "level", "spanId")
     flat = {name: value for name, value in record.items() if name not in hidden} | dict(record.get("fields", {}))
-    if error := record.get("error"):
+    error = record.get("error")
+    if isinstance(error, dict):
         flat["exception"] = error["stack"]
+    elif error:
+        flat["error"] = error
     return flat | {"timestamp": record["at"], "level": record["level"].lower()}
 
 

@@ -47,7 +47,7 @@ class Wiring:
         self.metrics = telemetry.Metrics(settings.service)
         self.registry: registry.Registry = self._hub.registry
         self.bus: bus.Bus = self._hub.bus
-        self.cache = cache.Cache(self._hub.cache.client(), metrics=self.metrics)
+        self.cache = cache.connect(settings.cache_url, memory=self._hub.cache, metrics=self.metrics)
         self.service_tokens = auth.ServiceTokens(settings.service_token_secrets, clock=self.clock)
         self.http = http.Client(
             caller=settings.service,

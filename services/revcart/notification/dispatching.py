@@ -86,7 +86,7 @@ async def _deliver(leased: store.Document, *, ports: flow.Ports) -> tuple[str, s
     address = await _address(leased, template=template, ports=ports)
     if channel == "SMS" and user_id is not None and template.category != "ACCOUNT":
         day = _day_begins(now, ports.timezone)
-        if await ports.store.sent_since(user_id, "SMS", since=day) >= domain.SMS_PER_DAY:
+        if await ports.store.sent_since(user_id, "SMS", since=day, before=leased["_id"]) >= domain.SMS_PER_DAY:
             raise _Skip("limit of the day")
     context = {**leased["context"], **flow.opened(leased["secret"], ports=ports)}
     rendered = ports.renderer.render(template, channel=channel, locale=leased["locale"], context=context)

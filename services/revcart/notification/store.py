@@ -208,10 +208,12 @@ class Store:
         mine = {"_id": leased["_id"], "state": "SENDING", "leasedUntil": leased["leasedUntil"]}
         await self.dispatches.update(mine, update)
 
-    async def sent_since(self, user_id: int, channel: domain.Channel, *, since: dt.datetime) -> int:
-        return await self.dispatches.count(
-            {"userId": user_id, "channel": channel, "sentAt": {"$gte": clock.to_text(since)}}
-        )
+    async def sent_since(self, user_id: int, channel: domain.Channel, *, since: dt.datetime, before: str) -> int:
+        """What the user was sent, and what is being sent at this moment under an id below `before`: of several at
+        once each counts those below it, so that together they cannot pass a limit."""
+        sent = {"sentAt": {"$gte": clock.to_text(since)}}
+        at_once = {"state": "SENDING", "_id": {"$lt": before}}
+        return await self.dispatches.count({"userId": user_id, "channel": channel, "$or": [sent, at_once]})
 
     async def dead(
         self,

@@ -3,11 +3,11 @@
 from typing import Annotated
 
 from fastapi import Depends, Query, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 
 from revcart.kit import asgi, auth, errors, idempotency, pages, preconditions
 from revcart.kit import schemas as fields
-from revcart.order import domain, flow, placing, quoting, refusals, schemas
+from revcart.order import domain, flow, invoice, placing, quoting, refusals, schemas
 from revcart.order import ports as all_ports
 
 router = asgi.router(prefix="/api/orders", tags=["order"])
@@ -41,11 +41,12 @@ def filters(
     )
 
 
+PLACING = errors.documented(*refusals.PLACING, idempotency.KeyMissing, idempotency.KeyReused, idempotency.InProgress)
 Filter = Annotated[domain.Filter, Depends(filters)]
 
 
-@router.post("", status_code=201, response_model=schemas.Placed, responses=errors.documented(*refusals.PLACING))
-@router.post("/checkout", name="checkout", status_code=201, response_model=schemas.Placed)
+@router.post("", status_code=201, response_model=schemas.Placed, responses=PLACING)
+@router.post("/checkout", name="checkout", status_code=201, response_model=schemas.Placed, responses=PLACING)
 async def place_order(
     body: schemas.PlaceOrder, user: auth.Customer, key: idempotency.Required, ports: Ports
 ) -> Response:
@@ -103,10 +104,29 @@ async def get_order_history(id: str, user: auth.CurrentUser, ports: Ports) -> li
     return [schemas.Step.model_validate(step) for step in await flow.order_history(key=id, user=user, ports=ports)]
 
 
+@router.get(
+    "/{id}/invoice",
+    response_model=schemas.Invoice,
+    responses={
+        200: {"content": {"text/html": {"schema": {"type": "string"}}}},
+        **errors.documented(refusals.InvoiceNotReady),
+    },
+)
+@asgi.produces("text/html")
+async def get_invoice(id: str, request: Request, user: auth.CurrentUser, ports: Ports) -> object:
+    """The invoice as JSON or, for a browser, as a page."""
+    found = await flow.find_invoice(key=id, user=user, ports=ports)
+    if "text/html" in request.headers.get("accept", ""):
+        # The page needs its own styles and nothing else.
+        policy = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
+        return HTMLResponse(invoice.page(found), headers=policy)
+    return schemas.Invoice.of(found)
+
+
 def status_change(
     body: schemas.StatusChange | None = None,
     status: Annotated[domain.Status | None, Query()] = None,
-    reason: Annotated[str | None, Query(max_length=200)] = None,
+    reason: Annotated[fields.text(1, 200) | None, Query()] = None,
 ) -> schemas.StatusChange:
     """The body, or without one the query."""
     if body is not None:

@@ -15,6 +15,8 @@ class Settings(settings.Settings):
     order_cancel_cutoff_minutes: int = 60
     order_slot_template: str = "07:00-09:00,09:00-11:00,17:00-19:00,19:00-21:00;capacity=20;cutoff=60"
     order_express_minutes: int = 45
+    order_seller_name: str = "RevCart"
+    order_seller_gstin: str = ""
 
 
 def create_app(settings: Settings, *, hub: hub.Hub | None = None) -> FastAPI:

@@ -37,6 +37,7 @@ async def confirm(
                 order = dataclasses.replace(order, payment_status="PAID", payment_failure=None)
             action, reason = (domain.Action.CONFIRM, None) if goods else (domain.Action.CANCEL, domain.OUT_OF_STOCK)
             await steps.take(tx, order, action, actor=domain.SYSTEM, timezone=ports.config.timezone, reason=reason)
+            log.info("order.confirmed" if goods else "order.sold-out", orderId=order_id, paid=paid)
         elif order.status is not domain.Status.CANCELLED and paid and not order.paid:
             now = ports.clock.now()
             await tx.save(dataclasses.replace(order, payment_status="PAID", updated_at=now, version=order.version + 1))
@@ -44,5 +45,4 @@ async def confirm(
         # It was cancelled while its goods were being committed: they go back a second time, which product allows.
         await flow.give_back(seen, ports=ports)
         return events.Ignored("cancelled")
-    log.info("order.confirmed" if goods else "order.sold-out", orderId=order_id, paid=paid)
     return None

@@ -5,7 +5,7 @@ import zoneinfo
 from collections.abc import Sequence
 
 from revcart.kit import auth, errors, pages
-from revcart.order import domain, refusals, steps
+from revcart.order import domain, invoice, refusals, steps
 from revcart.order.ports import Ports
 
 
@@ -30,6 +30,13 @@ async def order_history(*, key: str, user: auth.User, ports: Ports) -> list[doma
     async with ports.store.read() as tx:
         order = _visible(await tx.order(key), user)
         return await tx.history(order.id)
+
+
+async def find_invoice(*, key: str, user: auth.User, ports: Ports) -> invoice.Invoice:
+    """Raises NotFound, InvoiceNotReady (409)."""
+    order = await find_order(key=key, user=user, ports=ports)
+    seller = invoice.Seller(ports.config.order_seller_name, ports.config.order_seller_gstin)
+    return invoice.of(order, seller=seller, timezone=ports.config.timezone)
 
 
 async def list_orders(*, wanted: domain.Filter, query: pages.PageQuery, ports: Ports) -> tuple[list[domain.Order], int]:

@@ -43,6 +43,10 @@ class NotCancellable(errors.Conflict):
     code, title = "order.not-cancellable", "The order cannot be cancelled any more"
 
 
+class InvoiceNotReady(errors.Conflict):
+    code, title = "invoice.not-ready", "The invoice is written when the order is confirmed"
+
+
 class ItemUnknown(errors.Unprocessable):
     code, title = "item.unknown", "The order has no such item"
 

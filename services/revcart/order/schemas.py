@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 
 from revcart.kit import idempotency, schemas
-from revcart.order import domain
+from revcart.order import domain, invoice
 
 _Text120 = schemas.text(1, 120)
 _Optional120 = schemas.text(0, 120)
@@ -234,7 +234,48 @@ class QuoteLine(schemas.Answer):
     available: int
 
 
-class Problem(schemas.Answer):
+class Seller(schemas.Answer):
+    name: str
+    gstin: str
+
+
+class Buyer(schemas.Answer):
+    name: str
+    address: str
+
+
+class InvoiceLine(schemas.Answer):
+    product_name: str
+    quantity: int
+    price: schemas.Rupees
+    line_total: schemas.Rupees
+
+
+class Invoice(schemas.Answer):
+    number: str
+    date: dt.date
+    order_number: str
+    seller: Seller
+    buyer: Buyer
+    lines: list[InvoiceLine]
+    subtotal: schemas.Rupees
+    discount: schemas.Rupees
+    taxable: schemas.Rupees
+    cgst: schemas.Rupees
+    sgst: schemas.Rupees
+    delivery_fee: schemas.Rupees
+    total: schemas.Rupees
+    refunded: schemas.Rupees
+    payment_method: domain.PaymentMethod
+    paid: bool
+
+    @classmethod
+    def of(cls, found: invoice.Invoice) -> "Invoice":
+        buyer = Buyer(name=found.buyer_name, address=found.buyer_address)
+        return cls.model_validate({**vars(found), "buyer": buyer})
+
+
+class QuoteProblem(schemas.Answer):
     code: str
     detail: str
 
@@ -246,7 +287,7 @@ class Quote(schemas.Answer):
     tax: schemas.Rupees
     delivery_fee: schemas.Rupees
     total: schemas.Rupees
-    problems: list[Problem]
+    problems: list[QuoteProblem]
 
     @classmethod
     def of(cls, quote: domain.Quote) -> "Quote":
@@ -257,7 +298,7 @@ class Quote(schemas.Answer):
             tax=quote.price.tax_paise,
             delivery_fee=quote.price.delivery_fee_paise,
             total=quote.price.total_paise,
-            problems=[Problem.model_validate(problem) for problem in quote.problems],
+            problems=[QuoteProblem.model_validate(problem) for problem in quote.problems],
         )
 
 

@@ -41,6 +41,8 @@ async def create(
         payment = await tx.payment(order_id=order_id)
     if payment is not None and payment.is_paid:
         raise domain.AlreadyPaid("This order is paid.")
+    if payment is not None and payment.method == domain.Method.COD and order.status != "CANCELLED":
+        return payment, False  # cash is due at the door, whatever the order's state on its way there
     is_over = order.expires_at is not None and order.expires_at <= ports.clock.now()
     if order.status != "PENDING" or is_over:
         raise domain.NotPayable("This order is not waiting for a payment.")

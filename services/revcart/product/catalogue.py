@@ -23,9 +23,7 @@ async def create_product(
         if (kept := once.replay_of(claim)) is not None:
             return kept
         async with ports.store.transaction() as tx:
-            product_id = await _add(
-                tx, details=details, on_hand=on_hand, actor=f"user:{user.id}", now=ports.clock.now()
-            )
+            product_id = await add(tx, details=details, on_hand=on_hand, actor=f"user:{user.id}", now=ports.clock.now())
             made = await tx.products.get(product_id)
             assert made is not None
             body = schemas.Product.of(flow.Shown(product=made, available=on_hand)).model_dump(
@@ -37,13 +35,21 @@ async def create_product(
         return once.Made(status=201, body=body)
 
 
-async def _add(tx: store.Transaction, *, details: domain.Details, on_hand: int, actor: str, now: dt.datetime) -> int:
+async def add(tx: store.Transaction, *, details: domain.Details, on_hand: int, actor: str, now: dt.datetime) -> int:
+    """The step of `create_product`, within a transaction; the new id."""
     category = await _category_of(tx, details)
     product_id = await tx.products.add(details, category_id=category.id, now=now)
     first = reservations.Movement(product_id=product_id, on_hand=on_hand, reserved=0, kind="INITIAL", actor=actor)
     await tx.stock.move(first, now=now)
     await stock.tell_low(tx, [product_id], now=now)
     return product_id
+
+
+async def change(tx: store.Transaction, product_id: int, *, details: domain.Details, now: dt.datetime) -> None:
+    """The step of `change_product`, within a transaction that holds the product."""
+    category = await _category_of(tx, details)
+    await tx.products.change(product_id, details, category_id=category.id, now=now)
+    await stock.tell_low(tx, [product_id], now=now)
 
 
 async def _category_of(tx: store.Transaction, details: domain.Details) -> domain.Category:
@@ -64,9 +70,7 @@ async def change_product(
     """Replace what is said about a product. Raises NotFound, SkuTaken, PreconditionFailed, CategoryUnknown."""
     async with ports.store.transaction() as tx:
         await _seen(tx, product_id=product_id, version=seen_version)
-        category = await _category_of(tx, details)
-        await tx.products.change(product_id, details, category_id=category.id, now=ports.clock.now())
-        await stock.tell_low(tx, [product_id], now=ports.clock.now())
+        await change(tx, product_id, details=details, now=ports.clock.now())
     return await _changed(product_id, ports=ports)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from revcart.kit import auth, errors, pages
-from revcart.product import flow, once, reservations, schemas, stock, store
+from revcart.product import flow, once, reservations, schemas_management, stock, store
 
 SOLD_SINCE = dt.timedelta(days=30)
 
@@ -46,7 +46,7 @@ async def add_stock(
         async with ports.store.transaction() as tx:
             before = await _locked(tx, product_id)
             after = await _move(tx, before, delta=delta, reason=reason, note=note, user=user, now=ports.clock.now())
-            body = schemas.CountedStock.of_stock(after).model_dump(mode="json", by_alias=True)
+            body = schemas_management.CountedStock.of_stock(after).model_dump(mode="json", by_alias=True)
             if claim is not None:
                 await tx.idempotency.keep(claim, status=200, body=body)
         await ports.shelf.moved([product_id])

@@ -6,7 +6,7 @@ from fastapi import Depends, Path, Query, Response
 
 from revcart.kit import asgi, auth, errors
 from revcart.kit import schemas as kit_schemas
-from revcart.product import flow, reservations, schemas, stock
+from revcart.product import flow, reservations, schemas, schemas_reservations, stock
 
 router = asgi.router(prefix="/internal", tags=["internal"])
 
@@ -32,11 +32,13 @@ async def get_products(
     "/stock/reservations",
     status_code=201,
     responses={
-        200: {"description": "The reference holds these lines already", "model": schemas.Reservation},
+        200: {"description": "The reference holds these lines already", "model": schemas_reservations.Reservation},
         **errors.documented(reservations.Insufficient, reservations.Unavailable, reservations.Committed),
     },
 )
-async def reserve_stock(body: schemas.Reserve, caller: Order, response: Response, ports: Ports) -> schemas.Reservation:
+async def reserve_stock(
+    body: schemas_reservations.Reserve, caller: Order, response: Response, ports: Ports
+) -> schemas_reservations.Reservation:
     hold, is_new = await stock.reserve(
         reference=body.reference,
         user_id=body.user_id,
@@ -46,20 +48,20 @@ async def reserve_stock(body: schemas.Reserve, caller: Order, response: Response
     )
     if not is_new:
         response.status_code = 200
-    return schemas.Reservation.of(hold)
+    return schemas_reservations.Reservation.of(hold)
 
 
 @router.get("/stock/reservations/{id}")
-async def get_reservation(id: ReservationId, caller: Order, ports: Ports) -> schemas.Reservation:
-    return schemas.Reservation.of(await stock.get_reservation(reservation_id=id, ports=ports))
+async def get_reservation(id: ReservationId, caller: Order, ports: Ports) -> schemas_reservations.Reservation:
+    return schemas_reservations.Reservation.of(await stock.get_reservation(reservation_id=id, ports=ports))
 
 
 @router.post(
     "/stock/reservations/{id}/commit",
     responses=errors.documented(reservations.Insufficient, reservations.NotHeld),
 )
-async def commit_reservation(id: ReservationId, caller: Order, ports: Ports) -> schemas.Reservation:
-    return schemas.Reservation.of(await stock.commit(reservation_id=id, ports=ports))
+async def commit_reservation(id: ReservationId, caller: Order, ports: Ports) -> schemas_reservations.Reservation:
+    return schemas_reservations.Reservation.of(await stock.commit(reservation_id=id, ports=ports))
 
 
 @router.post(
@@ -67,10 +69,10 @@ async def commit_reservation(id: ReservationId, caller: Order, ports: Ports) -> 
     responses=errors.documented(reservations.Exceeded, reservations.NotHeld),
 )
 async def release_reservation(
-    id: ReservationId, caller: Order, ports: Ports, body: schemas.Release | None = None
-) -> schemas.Reservation:
+    id: ReservationId, caller: Order, ports: Ports, body: schemas_reservations.Release | None = None
+) -> schemas_reservations.Reservation:
     if body is None or body.ref is None:
-        return schemas.Reservation.of(await stock.release(reservation_id=id, ports=ports))
+        return schemas_reservations.Reservation.of(await stock.release(reservation_id=id, ports=ports))
     lines = [line.to_wanted() for line in body.lines]
     hold = await stock.release_part(reservation_id=id, ref=body.ref, lines=lines, ports=ports)
-    return schemas.Reservation.of(hold)
+    return schemas_reservations.Reservation.of(hold)

@@ -7,7 +7,19 @@ from fastapi.responses import JSONResponse
 
 from revcart.kit import asgi, auth, errors, idempotency, pages, preconditions
 from revcart.kit import schemas as kit_schemas
-from revcart.product import api, catalogue, counting, domain, flow, once, pictures, reservations, schemas
+from revcart.product import (
+    api,
+    bulk,
+    catalogue,
+    counting,
+    domain,
+    flow,
+    once,
+    pictures,
+    reservations,
+    schemas,
+    schemas_management,
+)
 
 router = asgi.router(prefix="/api/products", tags=["product"])
 categories = asgi.router(prefix="/api/categories", tags=["category"])
@@ -63,7 +75,7 @@ async def list_low_stock(user: auth.Admin, page: Page, ports: Ports) -> pages.Pa
     responses=errors.documented(domain.SkuTaken, domain.CategoryUnknown, idempotency.KeyReused, idempotency.InProgress),
 )
 async def create_product(
-    body: schemas.CreateProduct, user: auth.Admin, key: idempotency.Optional, request: Request, ports: Ports
+    body: schemas_management.CreateProduct, user: auth.Admin, key: idempotency.Optional, request: Request, ports: Ports
 ) -> Response:
     made = await catalogue.create_product(
         details=body.to_details(), on_hand=body.stock, user=user, key=_key(request, key, body=body), ports=ports
@@ -74,10 +86,29 @@ async def create_product(
     return answer
 
 
+@router.post(
+    "/bulk",
+    response_model=schemas_management.BulkReport,
+    responses=errors.documented(idempotency.KeyReused, idempotency.InProgress),
+)
+async def import_products(
+    body: schemas_management.Bulk, user: auth.Admin, key: idempotency.Optional, request: Request, ports: Ports
+) -> Response:
+    made = await bulk.import_products(
+        mode=body.mode,
+        dry_run=body.dry_run,
+        rows=body.products,
+        user=user,
+        key=_key(request, key, body=body),
+        ports=ports,
+    )
+    return _answer(made)
+
+
 @router.put("/{id}", responses=errors.documented(domain.SkuTaken, domain.CategoryUnknown, *_STALE))
 async def change_product(
     id: api.ProductId,
-    body: schemas.ChangeProduct,
+    body: schemas_management.ChangeProduct,
     user: auth.Admin,
     seen_version: SeenVersion,
     response: Response,
@@ -100,7 +131,7 @@ async def set_product_status(
     user: auth.Admin,
     response: Response,
     ports: Ports,
-    body: schemas.SetActive | None = None,
+    body: schemas_management.SetActive | None = None,
     active: Annotated[bool | None, Query(description="in place of the body")] = None,
 ) -> schemas.Product:
     wanted = body.active if body is not None else active
@@ -143,21 +174,23 @@ async def remove_image(id: api.ProductId, image_id: api.ProductId, user: auth.Ad
 
 
 @router.put("/{id}/stock", responses=errors.documented(reservations.BelowReserved))
-async def set_stock(id: api.ProductId, body: schemas.SetStock, user: auth.Admin, ports: Ports) -> schemas.CountedStock:
+async def set_stock(
+    id: api.ProductId, body: schemas_management.SetStock, user: auth.Admin, ports: Ports
+) -> schemas_management.CountedStock:
     stock = await counting.set_stock(
         product_id=id, on_hand=body.on_hand, reason=body.reason, note=body.note, user=user, ports=ports
     )
-    return schemas.CountedStock.of_stock(stock)
+    return schemas_management.CountedStock.of_stock(stock)
 
 
 @router.post(
     "/{id}/stock",
-    response_model=schemas.CountedStock,
+    response_model=schemas_management.CountedStock,
     responses=errors.documented(reservations.BelowReserved, idempotency.KeyReused, idempotency.InProgress),
 )
 async def add_stock(
     id: api.ProductId,
-    body: schemas.AddStock,
+    body: schemas_management.AddStock,
     user: auth.Admin,
     key: idempotency.Optional,
     request: Request,
@@ -178,14 +211,14 @@ async def add_stock(
 @router.get("/{id}/stock/ledger")
 async def get_stock_ledger(
     id: api.ProductId, user: auth.Admin, page: Page, ports: Ports
-) -> pages.Page[schemas.LedgerRow]:
+) -> pages.Page[schemas_management.LedgerRow]:
     rows, total = await counting.get_ledger(product_id=id, page=page, ports=ports)
-    return pages.of(content=[schemas.LedgerRow.model_validate(row) for row in rows], query=page, total=total)
+    return pages.of(content=[schemas_management.LedgerRow.model_validate(row) for row in rows], query=page, total=total)
 
 
 @categories.post("", status_code=201, responses=errors.documented(domain.SlugTaken))
 async def create_category(
-    body: schemas.CreateCategory, user: auth.Admin, response: Response, ports: Ports
+    body: schemas_management.CreateCategory, user: auth.Admin, response: Response, ports: Ports
 ) -> schemas.Category:
     category = await catalogue.create_category(slug=body.slug, details=body.to_details(), ports=ports)
     response.headers["Location"] = f"/api/categories/{category.slug}"
@@ -195,7 +228,7 @@ async def create_category(
 @categories.put("/{slug}", responses=errors.documented(*_STALE))
 async def change_category(
     slug: api.Slug,
-    body: schemas.ChangeCategory,
+    body: schemas_management.ChangeCategory,
     user: auth.Admin,
     seen_version: SeenVersion,
     response: Response,

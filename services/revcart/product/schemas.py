@@ -1,16 +1,14 @@
-"""What product takes and answers, as JSON. Money is rupees here and paise everywhere else."""
+"""What anyone may send and see, as JSON. Money is rupees here and paise everywhere else."""
 
 from typing import Annotated, Any, Literal, Self
 
 import pydantic
 
 from revcart.kit import errors, pages, schemas
-from revcart.product import domain, flow, reservations, search
+from revcart.product import domain, flow, search
 
 Slug = Annotated[str, pydantic.Field(pattern=r"^[a-z][a-z0-9-]{1,29}$")]
 _Label = schemas.text(1, 30)
-_HttpsUrl = schemas.text(8, 500, pattern=r"https://\S+")
-_Price = Annotated[schemas.RupeesIn, pydantic.Field(ge=1, le=10_000_000)]
 _SORT = rf"({'|'.join(search.SORTS)})(,(asc|desc))?"
 
 
@@ -221,39 +219,6 @@ class Stock(schemas.Answer):
         )
 
 
-class CountedStock(Stock):
-    """Stock as an administrator sees it: `stock` = `onHand` - `reserved`."""
-
-    on_hand: int
-    reserved: int
-
-    @classmethod
-    def of_stock(cls, stock: reservations.Stock) -> Self:
-        return cls(
-            product_id=stock.product_id,
-            stock=stock.available,
-            in_stock=stock.available > 0,
-            low_stock=stock.available < stock.threshold,
-            max_per_order=stock.max_per_order,
-            on_hand=stock.on_hand,
-            reserved=stock.reserved,
-        )
-
-
-class LedgerRow(schemas.Answer):
-    """One movement of a product's stock."""
-
-    id: int
-    product_id: int
-    on_hand_delta: int
-    reserved_delta: int
-    kind: reservations.Kind
-    reference: str | None
-    actor: str
-    note: str | None
-    at: schemas.Instant
-
-
 class Category(schemas.Answer):
     """A category; `productCount`: its active products."""
 
@@ -305,179 +270,3 @@ def check_prices(filters: search.Filters, *, pointer: str) -> None:
     low, high = filters.min_price_paise, filters.max_price_paise
     if low is not None and high is not None and low > high:
         raise errors.InvalidRequest("minPrice is above maxPrice.", items=[errors.Item(pointer, "above maxPrice")])
-
-
-class ChangeProduct(schemas.Body):
-    """What is said about a product."""
-
-    sku: schemas.text(3, 40)
-    name: schemas.text(2, 120)
-    description: schemas.text(0, 4_000, multiline=True) = ""
-    category: Slug
-    brand: schemas.text(1, 60) | None = None
-    price: _Price
-    original_price: _Price | None = None
-    unit: domain.Unit = "EACH"
-    pack_size: float = pydantic.Field(default=1, gt=0, le=100_000)
-    weight_grams: int = pydantic.Field(default=500, ge=1, le=50_000)
-    max_per_order: int = pydantic.Field(default=20, ge=1, le=20)
-    low_stock_threshold: int = pydantic.Field(default=10, ge=0, le=1_000_000)
-    tags: list[_Label] = pydantic.Field(default=[], max_length=20)
-    allergens: list[_Label] = pydantic.Field(default=[], max_length=20)
-    image_url: _HttpsUrl | None = None
-    active: bool = True
-
-    @pydantic.field_validator("pack_size")
-    @classmethod
-    def _thousandths(cls, value: float) -> float:
-        if round(value, 3) != value:
-            raise ValueError("at most three decimals")
-        return value
-
-    def to_details(self) -> domain.Details:
-        if self.original_price is not None and self.original_price < self.price:
-            item = errors.Item("#/originalPrice", "below the price")
-            raise errors.InvalidRequest("originalPrice is below price.", items=[item])
-        return domain.Details(
-            sku=self.sku,
-            name=self.name,
-            description=self.description,
-            category=self.category,
-            brand=self.brand,
-            price_paise=self.price,
-            original_price_paise=self.original_price,
-            unit=self.unit,
-            pack_size=self.pack_size,
-            weight_grams=self.weight_grams,
-            max_per_order=self.max_per_order,
-            low_stock_threshold=self.low_stock_threshold,
-            tags=tuple(dict.fromkeys(self.tags)),
-            allergens=tuple(dict.fromkeys(self.allergens)),
-            image_url=self.image_url,
-            active=self.active,
-        )
-
-
-class CreateProduct(ChangeProduct):
-    """A new product."""
-
-    stock: int = pydantic.Field(default=0, ge=0, le=1_000_000)
-
-
-class SetActive(schemas.Body):
-    """Whether a product is offered."""
-
-    active: bool
-
-
-class SetStock(schemas.Body):
-    """So many are on hand."""
-
-    on_hand: int = pydantic.Field(ge=0, le=1_000_000)
-    reason: reservations.Reason
-    note: schemas.text(0, 200) | None = None
-
-
-class AddStock(schemas.Body):
-    """So many came, or went (negative)."""
-
-    delta: int = pydantic.Field(ge=-1_000_000, le=1_000_000)
-    reason: reservations.Reason
-    note: schemas.text(0, 200) | None = None
-
-
-class ChangeCategory(schemas.Body):
-    """What is said about a category."""
-
-    name: schemas.text(2, 40)
-    position: int = pydantic.Field(default=0, ge=0, le=10_000)
-    image_url: _HttpsUrl | None = None
-    active: bool = True
-
-    def to_details(self) -> domain.CategoryDetails:
-        return domain.CategoryDetails(
-            name=self.name, position=self.position, image_url=self.image_url, active=self.active
-        )
-
-
-class CreateCategory(ChangeCategory):
-    """A new category."""
-
-    slug: Slug
-
-
-class ReservationLine(schemas.Body):
-    """So many of a product."""
-
-    product_id: schemas.Id
-    quantity: int = pydantic.Field(ge=1, le=1_000)
-
-    def to_wanted(self) -> reservations.Wanted:
-        return reservations.Wanted(product_id=self.product_id, quantity=self.quantity)
-
-
-class Reserve(schemas.Body):
-    """What is to be held for an order."""
-
-    reference: schemas.text(1, 128)
-    user_id: schemas.Id
-    ttl_seconds: int = pydantic.Field(default=900, ge=60, le=1_800)
-    lines: list[ReservationLine] = pydantic.Field(min_length=1, max_length=50)
-
-
-class Release(schemas.Body):
-    """Empty: all of it. With lines: a part, once per `ref`."""
-
-    ref: schemas.text(1, 64) | None = None
-    lines: list[ReservationLine] = pydantic.Field(default=[], max_length=50)
-
-    @pydantic.model_validator(mode="after")
-    def _a_part_has_a_name(self) -> Self:
-        if bool(self.lines) != (self.ref is not None):
-            raise ValueError("a part needs both ref and lines")
-        return self
-
-
-class HeldLine(schemas.Answer):
-    """What is held of a product, at the price of the moment it was held."""
-
-    product_id: int
-    name: str
-    category: str
-    price: schemas.Rupees
-    weight_grams: int
-    image_url: str | None
-    quantity: int
-    returned: int
-    max_per_order: int
-
-
-class Reservation(schemas.Answer):
-    """A hold."""
-
-    id: int
-    state: reservations.State
-    expires_at: schemas.Instant
-    lines: list[HeldLine]
-
-    @classmethod
-    def of(cls, hold: reservations.Reservation) -> Self:
-        return cls(
-            id=hold.id,
-            state=hold.state,
-            expires_at=hold.expires_at,
-            lines=[
-                HeldLine(
-                    product_id=line.product_id,
-                    name=line.snapshot["name"],
-                    category=line.snapshot["category"],
-                    price=line.snapshot["pricePaise"],
-                    weight_grams=line.snapshot["weightGrams"],
-                    image_url=line.snapshot["imageUrl"],
-                    quantity=line.quantity,
-                    returned=line.returned,
-                    max_per_order=line.snapshot["maxPerOrder"],
-                )
-                for line in hold.lines
-            ],
-        )

@@ -8,12 +8,12 @@ import contextlib
 import hashlib
 import json
 import random
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 import pydantic
 
-from revcart.kit import cache, errors, telemetry
+from revcart.kit import cache, errors
 from revcart.product import domain
 
 PRODUCT_SECONDS, STOCK_SECONDS, ABSENT_SECONDS = 300, 5, 30
@@ -32,11 +32,8 @@ return 1
 class Shelf:
     """Products, stock and lists, read through the cache."""
 
-    def __init__(self, cache: cache.Cache, metrics: telemetry.Metrics) -> None:
+    def __init__(self, cache: cache.Cache) -> None:
         self._cache = cache
-        self._away = metrics.counter(
-            "revcart_product_cache_away_total", "Reads and drops that the cache did not answer"
-        )
 
     async def products(
         self,
@@ -66,7 +63,7 @@ class Shelf:
     ) -> domain.Product | None:
         """One product; that there is none is remembered too."""
         absent = f"product:absent:{product_id}"
-        with self._failing_open():
+        with _failing_open():
             if await self._cache.get(absent):
                 return None
         generation = await self.generation()
@@ -118,19 +115,19 @@ class Shelf:
 
     async def generation(self) -> str | None:
         """The catalogue's generation, None while the cache is away."""
-        with self._failing_open():
+        with _failing_open():
             return (await self._cache.get(_GENERATION) or b"0").decode()
         return None
 
     async def changed(self, *product_ids: int) -> None:
         """After the commit of a change to the catalogue: these products and all lists are read anew."""
-        with self._failing_open():
+        with _failing_open():
             await self._cache.incr(_GENERATION)
             await self._drop("product:one", "product:absent", "product:stock", ids=product_ids)
 
     async def moved(self, product_ids: Iterable[int]) -> None:
         """After the commit of a stock movement."""
-        with self._failing_open():
+        with _failing_open():
             await self._drop("product:stock", ids=product_ids)
 
     async def _drop(self, *kinds: str, ids: Iterable[int]) -> None:
@@ -139,7 +136,7 @@ class Shelf:
 
     async def _many(self, keys: Iterable[str]) -> tuple[str | None, list[bytes | None]]:
         names = list(keys)
-        with self._failing_open():
+        with _failing_open():
             generation, *stored = await self._cache.eval(_GET_MANY, keys=[_GENERATION, *names])
             return (generation or b"0").decode(), stored
         return None, [None] * len(names)
@@ -147,16 +144,14 @@ class Shelf:
     async def _keep(self, values: Mapping[str, bytes], *, generation: str | None, seconds: int) -> None:
         if not values or generation is None:
             return
-        with self._failing_open():
+        with _failing_open():
             await self._cache.eval(
                 _KEEP,
                 keys=[_GENERATION, *values],
                 args=[generation, round(seconds * random.uniform(0.9, 1.0)), *values.values()],
             )
 
-    @contextlib.contextmanager
-    def _failing_open(self) -> Iterator[None]:
-        try:
-            yield
-        except errors.DependencyUnavailable:
-            self._away.inc()
+
+def _failing_open() -> contextlib.AbstractContextManager[None]:
+    """What the cache does not answer is read from SQL; the cache counts it."""
+    return contextlib.suppress(errors.DependencyUnavailable)

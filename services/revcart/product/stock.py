@@ -24,7 +24,10 @@ async def reserve(
     lines = reservations.merged(wanted)
     now = ports.clock.now()
     async with ports.store.transaction() as tx:
-        hold = await tx.reservations.claim(reference=reference, user_id=user_id, now=now)
+        # Apart: on MySQL those who insert the same key at once share a lock that none of them could then make its own.
+        await tx.reservations.open(reference=reference, user_id=user_id, now=now)
+    async with ports.store.transaction() as tx:
+        hold = await tx.reservations.of_reference(reference)
         if hold.state in {"COMMITTED", "RETURNED"}:
             raise reservations.Committed
         if hold.state == "HELD" and hold.is_for(lines) and hold.expires_at > now:

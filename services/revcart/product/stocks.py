@@ -155,16 +155,13 @@ class Reservations:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def claim(self, *, reference: str, user_id: int, now: dt.datetime) -> reservations.Reservation:
-        """The hold of this reference, locked; a new one is RELEASED, without lines."""
-        row = {
-            "reference": reference,
-            "user_id": user_id,
-            "state": "RELEASED",
-            "round": 0,
-            "expires_at": now,
-        }
+    async def open(self, *, reference: str, user_id: int, now: dt.datetime) -> None:
+        """See that there is a row for this reference: a new one is RELEASED and without lines."""
+        row = {"reference": reference, "user_id": user_id, "state": "RELEASED", "round": 0, "expires_at": now}
         await sql.insert_if_absent(self._connection, tables.reservations, row)
+
+    async def of_reference(self, reference: str) -> reservations.Reservation:
+        """The hold of this reference, which is there, locked."""
         found = await self._one(_holds.reference == reference, lock=True)
         assert found is not None
         return found

@@ -56,6 +56,13 @@ class Products:
         found = await self._connection.execute(sa.select(_products.id).where(_products.sku == sku))
         return found.scalar_one_or_none()
 
+    async def ids_of(self, skus: Iterable[str]) -> dict[str, int]:
+        """SKU -> id, of those that exist."""
+        found = await self._connection.execute(
+            sa.select(_products.sku, _products.id).where(_products.sku.in_(list(skus)))
+        )
+        return {row.sku: row.id for row in found}
+
     async def add(
         self,
         details: domain.Details,

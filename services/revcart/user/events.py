@@ -1,7 +1,7 @@
 """What the user service handles."""
 
 from revcart.kit import events, schemas
-from revcart.user import domain, flow
+from revcart.user import flow
 
 
 class UserRegistered(events.Payload, topic="analytics-events", type="user.registered", key="user_id"):
@@ -9,7 +9,7 @@ class UserRegistered(events.Payload, topic="analytics-events", type="user.regist
     email: str
     name: str
     phone: str | None
-    role: domain.Role
+    role: str
     registered_at: schemas.Instant
 
 

@@ -4,11 +4,11 @@ import dataclasses
 import datetime as dt
 from typing import TYPE_CHECKING
 
-from revcart.kit import auth, cache, clock, errors, telemetry
+from revcart.kit import auth, cache, clock, errors, telemetry, tokens
+from revcart.kit import events as kit_events
 from revcart.user import clients, domain, store
 
 if TYPE_CHECKING:
-    from revcart.kit import events as kit_events
     from revcart.user import events
 
 IDENTITY_SECONDS = 60
@@ -117,21 +117,25 @@ async def remember_registered(
     *,
     event: "kit_events.Received[events.UserRegistered]",
     ports: Ports,
-) -> None:
+) -> kit_events.Ignored | None:
     """Make the profile of a new account, unless a first read was quicker."""
     new = event.data
+    role = next((known for known in tokens.ROLES if known == new.role), None)
+    if role is None:
+        return kit_events.Ignored("unknown-role")
     account = domain.Account(
         id=new.user_id,
         name=new.name,
         email=new.email,
         phone=new.phone,
-        role=new.role,
+        role=role,
         status="ACTIVE",
         email_verified=False,
         created_at=new.registered_at,
     )
     async with ports.store.transaction(received=event) as tx:
         await tx.profiles.add(store.profile_of(account))
+    return None
 
 
 async def forget(user_id: int, *, ports: Ports) -> None:
