@@ -223,8 +223,7 @@ class Person:
             assert (await screen.frame())[0] == "CONNECTED"
             for number, destination in enumerate(destinations):
                 await ws.send(f"SUBSCRIBE\nid:{number}\ndestination:{destination}\nreceipt:r{number}\n\n\0")
-                command, headers, body = await screen.frame()
-                assert command == "RECEIPT", (destination, command, headers, body)
+                await screen.receipt(f"r{number}")
             yield screen
 
 
@@ -242,6 +241,16 @@ class Screen:
                 head, _, body = text.partition("\n\n")
                 command, *lines = head.lstrip("\n").split("\n")
                 return command, dict(line.split(":", 1) for line in lines), body.rstrip("\0\n")
+
+    async def receipt(self, number: str) -> None:
+        """Wait for a RECEIPT; messages of earlier subscriptions may come before it."""
+        while True:
+            command, headers, body = await self.frame()
+            if command == "MESSAGE":
+                self.seen.append(json.loads(body))
+                continue
+            assert (command, headers.get("receipt-id")) == ("RECEIPT", number), (command, headers, body)
+            return
 
     async def sees(self, **fields: Any) -> dict[str, Any]:
         """Wait for a message that has these fields; earlier ones stay in `seen`."""

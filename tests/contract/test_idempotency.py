@@ -68,7 +68,7 @@ async def test_a_try_that_hangs_loses_its_key_after_a_minute(world: orders.World
     reserving, never = asyncio.Event(), asyncio.Event()
 
     async def hang() -> None:
-        world.around.on_reserve = orders._nothing
+        world.around.on_reserve = orders.nothing
         reserving.set()
         await never.wait()
 
@@ -88,7 +88,7 @@ async def test_a_restart_frees_the_keys_that_a_crash_cut_off(world: orders.World
     reserving, never = asyncio.Event(), asyncio.Event()
 
     async def hang() -> None:
-        world.around.on_reserve = orders._nothing
+        world.around.on_reserve = orders.nothing
         reserving.set()
         await never.wait()
 

@@ -38,7 +38,7 @@ ADDRESS = {
 Hook = Callable[[], Awaitable[None]]
 
 
-async def _nothing() -> None:
+async def nothing() -> None:
     pass
 
 
@@ -64,8 +64,8 @@ class Around:
     serves: bool = True
     away: set[str] = dataclasses.field(default_factory=set)
     calls: list[str] = dataclasses.field(default_factory=list)
-    on_reserve: Hook = _nothing
-    on_begin: Hook = _nothing
+    on_reserve: Hook = nothing
+    on_begin: Hook = nothing
 
     def held(self, product_id: int) -> int:
         """Units of a product in reservations that count."""

@@ -172,8 +172,13 @@ async def test_personal_data(world: orders.World) -> None:
     order = await world.place()
     exported = await internal(world, "user", "GET", f"/internal/export/{orders.CUSTOMER}")
     assert [one["id"] for one in exported["orders"]] == [order["id"]]
+    path = f"/internal/personal-data/{orders.CUSTOMER}"
+    problem = await internal(world, "user", "DELETE", path, status=409)
+    assert problem["code"] == "account.open-orders"
+    assert (await world.order(order["id"]))["customerName"] == "Asha Rao"
+    await world.call("POST", f"/api/orders/{order['id']}/cancel", {"reason": "OTHER"})
     for _ in range(2):
-        await internal(world, "user", "DELETE", f"/internal/personal-data/{orders.CUSTOMER}", status=204)
+        await internal(world, "user", "DELETE", path, status=204)
     left = await world.order(order["id"])
     assert (left["customerName"], left["customerEmail"], left["address"]["line1"]) == ("", "", "")
     assert left["totalAmount"] == 242.4

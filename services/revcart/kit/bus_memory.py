@@ -18,7 +18,8 @@ from typing import ParamSpec, TypeVar
 
 from revcart.kit import bus, clock, errors, telemetry
 
-RETENTION_SECONDS = 7 * 86_400
+RETENTION_DAYS = 7
+DEAD_LETTER_DAYS = 30
 _PURGE_SECONDS = 3_600
 _SIDE_BY_SIDE = 8  # keys of one group
 _READ_AHEAD = 200  # messages of one group in memory
@@ -121,7 +122,7 @@ class Memory:
             self._work.clear()
             try:
                 await self._flush()
-            except errors.DependencyUnavailable:
+            except Exception:  # nobody else would write; the publishers have been told
                 log.exception("bus.not-writable")
                 await asyncio.sleep(1)
             else:
@@ -165,7 +166,7 @@ class _Log:
         call = asyncio.get_running_loop().run_in_executor(self._thread, lambda: function(*args, **kwargs))
         try:
             return await asyncio.shield(call)
-        except sqlite3.OperationalError as error:
+        except sqlite3.Error as error:
             raise errors.DependencyUnavailable("bus") from error
 
     def open(self) -> None:
@@ -189,8 +190,12 @@ class _Log:
             )
             if now.timestamp() - self._purged > _PURGE_SECONDS:
                 self._purged = now.timestamp()
-                limit = clock.to_text(now - dt.timedelta(seconds=RETENTION_SECONDS))
-                connection.execute("DELETE FROM log WHERE at < ?", [limit])
+                self._purge(now)
+
+    def _purge(self, now: dt.datetime) -> None:
+        for days, condition in ((RETENTION_DAYS, "NOT LIKE"), (DEAD_LETTER_DAYS, "LIKE")):
+            limit = clock.to_text(now - dt.timedelta(days=days))
+            self._connection.execute(f"DELETE FROM log WHERE at < ? AND topic {condition} '%.dlq'", [limit])  # noqa: S608
 
     def positions(self, group: str, topics: Sequence[str]) -> dict[str, int]:
         """Where the group stopped, per topic; 0 where it never read."""

@@ -208,8 +208,8 @@ class Relay:
     async def _purge(self) -> None:
         try:
             await housekeeping.purge(self._database)
-        except errors.DependencyUnavailable:
-            log.warning("outbox.not-purged", service=self._database.service)
+        except Exception:  # old rows may wait an hour; new events may not wait for them
+            log.exception("outbox.not-purged", service=self._database.service)
 
     @property
     def _table(self) -> sa.Table:

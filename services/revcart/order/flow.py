@@ -142,8 +142,11 @@ async def export_orders(*, user_id: int, ports: Ports) -> list[domain.Order]:
 
 
 async def forget_user(*, user_id: int, ports: Ports) -> None:
-    """Make a user's orders anonymous; may be repeated."""
+    """Make a user's orders anonymous; may be repeated. Raises OpenOrders (409) while one is on its way."""
+    final = (domain.Status.DELIVERED, domain.Status.CANCELLED)
     async with ports.store.transaction() as tx:
+        if any(order.status not in final for order in await tx.of_user(user_id)):
+            raise refusals.OpenOrders
         await tx.anonymise(user_id)
 
 

@@ -88,7 +88,7 @@ async def export_orders(
     return {"orders": [schemas.Order.of(order, now=now, cut_off_minutes=minutes) for order in found]}
 
 
-@router.delete("/personal-data/{user_id}", status_code=204)
+@router.delete("/personal-data/{user_id}", status_code=204, responses=errors.documented(refusals.OpenOrders))
 async def forget_user(
     user_id: fields.Id, _: Annotated[auth.Caller, Depends(auth.service("user"))], ports: Ports
 ) -> None:

@@ -43,6 +43,10 @@ class NotCancellable(errors.Conflict):
     code, title = "order.not-cancellable", "The order cannot be cancelled any more"
 
 
+class OpenOrders(errors.Conflict):
+    code, title = "account.open-orders", "An order is still on its way"
+
+
 class InvoiceNotReady(errors.Conflict):
     code, title = "invoice.not-ready", "The invoice is written when the order is confirmed"
 

@@ -2,7 +2,7 @@
 
 import decimal
 import hashlib
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 from fastapi import Depends, Header, Path, Query, Request, Response
@@ -13,6 +13,7 @@ from revcart.product import flow, pictures, schemas, search
 
 PUBLIC = "public, max-age=60"
 FOREVER = "public, max-age=31536000, immutable"
+UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "As it was when the ETag that was sent was read"}}
 
 router = asgi.router(prefix="/api/products", tags=["product"])
 categories = asgi.router(prefix="/api/categories", tags=["category"])
@@ -93,7 +94,7 @@ def _cards(hits: flow.Hits, page: pages.PageQuery) -> pages.Page[schemas.Card]:
     return pages.of(content=[schemas.Card.of(shown) for shown in hits.shown], query=page, total=hits.total)
 
 
-@router.get("", response_model=pages.Page[schemas.Card])
+@router.get("", response_model=pages.Page[schemas.Card], responses=UNCHANGED)
 async def list_products(
     request: Request, filters: Filters, page: Page, inactive_too: InactiveToo, ports: Ports, q: _Text | None = None
 ) -> Response:
@@ -102,7 +103,7 @@ async def list_products(
     return _public(request, _cards(hits, page), private=inactive_too)
 
 
-@router.get("/search", response_model=schemas.SearchPage)
+@router.get("/search", response_model=schemas.SearchPage, responses=UNCHANGED)
 async def search_by_link(
     request: Request, q: _Text, filters: Filters, page: Page, visitor: Visitor, inactive_too: InactiveToo, ports: Ports
 ) -> Response:
@@ -137,7 +138,7 @@ _BRANDS = pydantic.TypeAdapter(list[schemas.Brand])
 _CATEGORIES = pydantic.TypeAdapter(list[schemas.Category])
 
 
-@router.get("/suggest", response_model=list[schemas.Suggestion])
+@router.get("/suggest", response_model=list[schemas.Suggestion], responses=UNCHANGED)
 async def suggest_products(
     request: Request,
     ports: Ports,
@@ -149,7 +150,7 @@ async def suggest_products(
     return _tagged(request, _SUGGESTIONS.dump_json(answer, by_alias=True), private=False)
 
 
-@router.get("/brands", response_model=list[schemas.Brand])
+@router.get("/brands", response_model=list[schemas.Brand], responses=UNCHANGED)
 async def list_brands(
     request: Request, ports: Ports, category: Annotated[str | None, Query(max_length=30)] = None
 ) -> Response:
@@ -158,7 +159,7 @@ async def list_brands(
     return _tagged(request, _BRANDS.dump_json(answer, by_alias=True), private=False)
 
 
-@router.get("/count", response_model=schemas.Count)
+@router.get("/count", response_model=schemas.Count, responses=UNCHANGED)
 async def count_products(
     request: Request, filters: Filters, inactive_too: InactiveToo, ports: Ports, q: _Text | None = None
 ) -> Response:
@@ -167,7 +168,7 @@ async def count_products(
     return _public(request, answer, private=inactive_too)
 
 
-@router.get("/category/{category}", response_model=pages.Page[schemas.Card])
+@router.get("/category/{category}", response_model=pages.Page[schemas.Card], responses=UNCHANGED)
 async def list_products_of_category(
     request: Request, category: Slug, page: Page, inactive_too: InactiveToo, ports: Ports
 ) -> Response:
@@ -178,7 +179,7 @@ async def list_products_of_category(
     return _public(request, _cards(hits, page), private=inactive_too)
 
 
-@router.get("/{id}", response_model=schemas.Product)
+@router.get("/{id}", response_model=schemas.Product, responses=UNCHANGED)
 async def view_product(
     request: Request, id: ProductId, visitor: Visitor, inactive_too: InactiveToo, ports: Ports
 ) -> Response:
@@ -186,7 +187,7 @@ async def view_product(
     return _public(request, schemas.Product.of(shown), private=inactive_too, tag=product_tag(shown))
 
 
-@router.get("/{id}/stock", response_model=schemas.Stock)
+@router.get("/{id}/stock", response_model=schemas.Stock, responses=UNCHANGED)
 async def get_stock(request: Request, id: ProductId, inactive_too: InactiveToo, ports: Ports) -> Response:
     shown = await flow.get_product(product_id=id, include_inactive=inactive_too, ports=ports)
     return _public(request, schemas.Stock.of(shown), private=inactive_too)
@@ -203,14 +204,14 @@ async def get_image(
     return Response(data, media_type="image/webp", headers={"Cache-Control": FOREVER})
 
 
-@categories.get("", response_model=list[schemas.Category])
+@categories.get("", response_model=list[schemas.Category], responses=UNCHANGED)
 async def list_categories(request: Request, inactive_too: InactiveToo, ports: Ports) -> Response:
     found = await flow.list_categories(include_inactive=inactive_too, ports=ports)
     answer = [schemas.Category.model_validate(category) for category in found]
     return _tagged(request, _CATEGORIES.dump_json(answer, by_alias=True), private=inactive_too)
 
 
-@categories.get("/{slug}", response_model=schemas.Category)
+@categories.get("/{slug}", response_model=schemas.Category, responses=UNCHANGED)
 async def get_category(request: Request, slug: Slug, inactive_too: InactiveToo, ports: Ports) -> Response:
     category = await flow.get_category(slug=slug, include_inactive=inactive_too, ports=ports)
     answer = schemas.Category.model_validate(category)
