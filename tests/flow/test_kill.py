@@ -88,7 +88,7 @@ async def check(
             )
             assert (replay.status_code, replay.json()["id"]) == (201, order_id), replay.text
             assert replay.headers["idempotency-replayed"] == "true"
-        # The tries that the kill cut off are sent again, as a client does: each becomes one order, the same or a new one.
+        # The tries that the kill cut off are sent again, as a client does: each becomes one order, old or new.
         for key in set(sent) - set(acknowledged):
             answer = await people[sent[key]].http.post(
                 "/api/orders",

@@ -127,7 +127,7 @@ async def test_cash_on_delivery_is_confirmed_at_once_and_paid_at_the_door(shop: 
 
 
 async def test_cancelling_a_paid_order_brings_the_money_and_the_stock_back(shop: Shop) -> None:
-    async with cast(shop) as (customer, admin, _):
+    async with cast(shop) as (customer, _, _):
         product = (await chosen(customer))[0]
         stock = (await customer.get(f"/api/products/{product}/stock"))["stock"]
         await customer.add_to_cart(product, quantity=2)

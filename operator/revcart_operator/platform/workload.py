@@ -193,7 +193,10 @@ class Smtp(model.Model):
 
 
 class Notification(Workload):
-    smtp: Smtp | None = Field(default=None, description="absent: mail is kept in the mailbox of the development sink")
+    smtp: Smtp | None = Field(
+        default=None,
+        description="absent: Development keeps mail in a mailbox for the ADMIN, the other profiles send none",
+    )
 
 
 class Services(model.Model):

@@ -169,10 +169,15 @@ def _payment(platform: spec.RevCartPlatform, facts: Facts) -> dict[str, Value]:
     }
 
 
+_EMAIL_URL, _SMS_URL = "REVCART_NOTIFICATION_EMAIL_URL", "REVCART_NOTIFICATION_SMS_URL"
+
+
 def _notification(platform: spec.RevCartPlatform, facts: Facts) -> dict[str, Value]:
     smtp = platform.spec.services.notification.smtp
+    # In development messages are kept to be read; elsewhere nobody but their receiver may.
+    silent: dict[str, Value] = {} if _environment(platform) == "development" else {_SMS_URL: "console://"}
     if smtp is None:
-        return {}
+        return silent | ({_EMAIL_URL: "console://"} if silent else {})
     login = ""
     if smtp.secret_ref is not None:
         secret = _Secret(facts, smtp.secret_ref, path="spec.services.notification.smtp.secretRef")
@@ -180,7 +185,8 @@ def _notification(platform: spec.RevCartPlatform, facts: Facts) -> dict[str, Val
     scheme = "smtps" if smtp.tls is workload.SmtpTls.IMPLICIT else "smtp"
     query = "?starttls=required" if smtp.tls is workload.SmtpTls.START_TLS else ""
     return {
-        "REVCART_NOTIFICATION_EMAIL_URL": f"{scheme}://{login}{smtp.host}:{smtp.port}{query}",
+        **silent,
+        _EMAIL_URL: f"{scheme}://{login}{smtp.host}:{smtp.port}{query}",
         "REVCART_NOTIFICATION_EMAIL_FROM": smtp.sender,
     }
 

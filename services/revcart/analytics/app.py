@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from revcart.analytics import api, calendar, events, flow, store
+from revcart.analytics import api, calendar, flow, handlers, store
 from revcart.kit import asgi, hub, settings, wiring
 
 
@@ -26,7 +26,7 @@ def create_app(settings: Settings, *, hub: hub.Hub | None = None) -> FastAPI:
         wires=wires,
         ports=ports,
         routers=[api.router, api.internal],
-        handlers=events.HANDLERS,
+        handlers=handlers.HANDLERS,
         workers=[
             asgi.Worker(name="count", every=settings.analytics_round_seconds, run=flow.count),
             asgi.Worker(name="forget", every=3600, run=flow.forget),

@@ -1,6 +1,5 @@
 """The events analytics reads, each with only the fields it reads: no e-mail, phone, name or address gets in."""
 
-from revcart.analytics import ingest
 from revcart.kit import events, schemas
 
 
@@ -154,24 +153,3 @@ class StockLow(events.Payload, topic="analytics-events", type="stock.low"):
     available: int
     threshold: int
     at: schemas.Instant
-
-
-HANDLERS: events.Handlers = {
-    OrderCreated: ingest.order_created,
-    OrderStatusUpdated: ingest.order_status_updated,
-    OrderCancelled: ingest.order_cancelled,
-    OrderExpired: ingest.order_expired,
-    PaymentCreated: ingest.payment_created,
-    PaymentCompleted: ingest.payment_completed,
-    PaymentFailed: ingest.payment_failed,
-    PaymentRefunded: ingest.payment_refunded,
-    NotificationSent: ingest.notification_sent,
-    NotificationFailed: ingest.notification_failed,
-    ProductViewed: ingest.product_viewed,
-    ProductSearched: ingest.product_searched,
-    CartUpdated: ingest.cart_updated,
-    UserRegistered: ingest.user_registered,
-    DeliveryAssigned: ingest.delivery_assigned,
-    DeliveryStatusUpdated: ingest.delivery_status_updated,
-    StockLow: ingest.stock_low,
-}

@@ -3,9 +3,8 @@
 import pydantic
 from fastapi import FastAPI
 
-from revcart.cart import api, clients, events, flow, internal, store
+from revcart.cart import api, clients, flow, handlers, internal, store
 from revcart.kit import asgi, hub, pricing, settings, wiring
-from revcart.kit import events as kit_events
 
 
 class Settings(settings.Settings):
@@ -14,9 +13,6 @@ class Settings(settings.Settings):
     service: str = "cart"
     port: int = 8084
     cart_seconds: int = pydantic.Field(default=86_400, ge=1)  # how long a cart lives after its last write
-
-
-HANDLERS: kit_events.Handlers = {events.OrderCreated: flow.take_ordered}
 
 
 def create_app(settings: Settings, *, hub: hub.Hub | None = None) -> FastAPI:
@@ -34,5 +30,5 @@ def create_app(settings: Settings, *, hub: hub.Hub | None = None) -> FastAPI:
         wires=wires,
         ports=ports,
         routers=[api.router, internal.router],
-        handlers=HANDLERS,
+        handlers=handlers.HANDLERS,
     )

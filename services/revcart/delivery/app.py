@@ -3,9 +3,8 @@
 from cryptography.fernet import Fernet
 from fastapi import FastAPI
 
-from revcart.delivery import api, clients, demo, domain, events, flow, offers, store
+from revcart.delivery import api, clients, demo, domain, flow, handlers, offers, store
 from revcart.kit import asgi, hub, settings, wiring
-from revcart.kit import events as bus_events
 
 
 class Settings(settings.Settings):
@@ -21,13 +20,6 @@ class Settings(settings.Settings):
     delivery_postal_prefix: str = "560"
     delivery_detour_factor: float = 1.3
     delivery_dispatch_seconds: float = 15
-
-
-HANDLERS: bus_events.Handlers = {
-    events.OrderStatusUpdated: flow.on_order_status,
-    events.OrderCancelled: flow.on_order_cancelled,
-    events.UserRegistered: flow.on_user_registered,
-}
 
 
 def create_app(settings: Settings, *, hub: hub.Hub | None = None) -> FastAPI:
@@ -57,7 +49,7 @@ def create_app(settings: Settings, *, hub: hub.Hub | None = None) -> FastAPI:
         wires=wires,
         ports=ports,
         routers=[api.agents, api.router, api.catch_all, api.internal],
-        handlers=HANDLERS,
+        handlers=handlers.HANDLERS,
         workers=[asgi.Worker(name="dispatch", every=settings.delivery_dispatch_seconds, run=offers.dispatch)],
         on_start=demo.prepare,
     )

@@ -62,6 +62,7 @@ class Edge:
             self.duration.labels(method, _route(scope), str(answer.status)).observe(time.perf_counter() - began)
 
     async def _refuse(self, answer: "_Answer", refusal: errors.RevCartError, scope: Scope) -> None:
+        answer.limit = None
         if answer.started:
             return  # the head is out: the server closes the connection, so that nobody takes the rest for whole
         response = problems.response(refusal, instance=scope["path"])

@@ -44,6 +44,7 @@ def create_app(settings: Settings, *, hub: hub.Hub | None = None) -> FastAPI:
     wires = wiring.Wiring(settings=settings, hub=hub)
     documents = store.Store(wires.documents())
     sessions_here = _broker(wires)
+    production = settings.environment == "production"
     ports = flow.Ports(
         clock=wires.clock,
         store=documents,
@@ -53,8 +54,10 @@ def create_app(settings: Settings, *, hub: hub.Hub | None = None) -> FastAPI:
         renderer=rendering.Renderer(timezone=settings.timezone, storefront_url=settings.storefront_url),
         secrets=_secrets(settings.events_key),
         sinks={
-            "EMAIL": sinks.connect(settings.notification_email_url, channel="EMAIL", store=documents),
-            "SMS": sinks.connect(settings.notification_sms_url, channel="SMS", store=documents),
+            "EMAIL": sinks.connect(
+                settings.notification_email_url, channel="EMAIL", store=documents, production=production
+            ),
+            "SMS": sinks.connect(settings.notification_sms_url, channel="SMS", store=documents, production=production),
         },
         broker=sessions_here,
         realtime=realtime.Realtime(cache=wires.cache, broker=sessions_here, metrics=wires.metrics),

@@ -1,4 +1,4 @@
-"""Where messages go. Only development sinks exist: a mailbox in the store, one line on the console, files in a folder.
+"""Where messages go: an SMTP server, or a development sink (a mailbox in the store, a line on the console, a folder).
 
 `REVCART_NOTIFICATION_EMAIL_URL` and `…_SMS_URL` choose; any other URL is refused at start with a sentence.
 """
@@ -10,13 +10,16 @@ import email.message
 import email.policy
 import email.utils
 import re
+import urllib.parse
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from revcart.kit import clock, telemetry
 from revcart.notification import domain, store
 
 log = telemetry.get_logger(__name__)
+
+SMTP_SECONDS: Final = 8.0  # below the time limit of a dispatch, so that the cause is still known
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -113,19 +116,63 @@ class Folder:
         part.replace(self._folder / name)
 
 
-def connect(url: str, *, channel: Literal["EMAIL", "SMS"], store: store.Store) -> Sink:
+class Smtp:
+    """`smtp://user:password@host:587?starttls=required` or `smtps://…:465` (RFC 5321, 8314)."""
+
+    name = "smtp"
+
+    def __init__(self, url: str) -> None:
+        parts = urllib.parse.urlsplit(url)
+        if not parts.hostname:
+            raise ValueError("REVCART_NOTIFICATION_EMAIL_URL names no host: smtp://user:password@host:587")
+        implicit = parts.scheme == "smtps"
+        wanted = urllib.parse.parse_qs(parts.query).get("starttls", [""])[0]
+        self._options: dict[str, Any] = {
+            "hostname": parts.hostname,
+            "port": parts.port or (465 if implicit else 587),
+            "username": urllib.parse.unquote(parts.username) if parts.username else None,
+            "password": urllib.parse.unquote(parts.password) if parts.password else None,
+            "use_tls": implicit,
+            # `required` never falls back to plain text; otherwise what the server offers is taken.
+            "start_tls": None if implicit or wanted != "required" else True,
+            "timeout": SMTP_SECONDS,
+        }
+
+    async def send(self, message: Outgoing) -> str | None:
+        import aiosmtplib  # only where there is a server to talk to
+
+        sender = email.utils.parseaddr(message.sender)[1]
+        try:
+            _, answer = await aiosmtplib.send(_mail(message), sender=sender, recipients=[message.to], **self._options)
+        except aiosmtplib.SMTPRecipientsRefused as error:
+            codes = [refused.code for refused in error.recipients]
+            raise Undeliverable(f"smtp {codes[0] if codes else 'refused'}", permanent=min(codes) >= 500) from error
+        except aiosmtplib.SMTPResponseException as error:
+            raise Undeliverable(f"smtp {error.code}", permanent=error.code >= 500) from error
+        except (aiosmtplib.SMTPException, OSError) as error:
+            raise Undeliverable(f"smtp {type(error).__name__}", permanent=False) from error
+        return str(answer)[:200]
+
+
+def connect(url: str, *, channel: Literal["EMAIL", "SMS"], store: store.Store, production: bool = False) -> Sink:
     """The sink at `url`. Raises ValueError, with a sentence for whoever configures it."""
     scheme, _, rest = url.partition("://")
+    if scheme in {"smtp", "smtps"} and channel == "EMAIL":
+        return Smtp(url)
     if scheme == "mailbox" and not rest:
+        if production:
+            raise ValueError(
+                f"REVCART_NOTIFICATION_{channel}_URL is mailbox://, where an ADMIN reads people's one-time codes; "
+                "production refuses it. Use smtp://… or console://."
+            )
         return Mailbox(store)
     if scheme == "console" and not rest:
         return Console()
     if scheme == "file" and channel == "EMAIL" and rest.startswith("/") and len(rest) > 1:
         return Folder(Path(rest))
-    known = "mailbox:// and console://" if channel == "SMS" else "mailbox://, console:// and file:///folder"
+    known = "mailbox:// and console://" if channel == "SMS" else "smtp(s)://, mailbox://, console:// and file:///folder"
     raise ValueError(
-        f"REVCART_NOTIFICATION_{channel}_URL has the scheme {scheme!r}. Providers are not built in yet; "
-        f"the URLs that exist for {channel} are {known}."
+        f"REVCART_NOTIFICATION_{channel}_URL has the scheme {scheme!r}; the URLs that exist for {channel} are {known}."
     )
 
 

@@ -3,7 +3,7 @@
 from fastapi import FastAPI
 
 from revcart.kit import asgi, hub, pricing, settings, wiring
-from revcart.order import api, api_offers, clients, demo, expiry, internal, offers, ports, reactions, store
+from revcart.order import api, api_offers, clients, demo, expiry, handlers, internal, offers, ports, store
 
 
 class Settings(settings.Settings):
@@ -37,7 +37,7 @@ def create_app(settings: Settings, *, hub: hub.Hub | None = None) -> FastAPI:
             payments=clients.Payments(wires.http),
         ),
         routers=[api.router, api_offers.coupon_router, api_offers.slot_router, internal.router],
-        handlers=reactions.HANDLERS,
+        handlers=handlers.HANDLERS,
         workers=[
             every(name="expire-unpaid", every=settings.order_sweep_seconds, run=expiry.expire_unpaid),
             every(name="begin-cod-again", every=30, run=expiry.begin_cod_again),

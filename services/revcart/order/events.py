@@ -221,3 +221,38 @@ def _delivery(order: domain.Order) -> Delivery:
         item_count=order.item_count,
         weight_grams=order.weight_grams,
     )
+
+
+# What order hears; only the fields it reads.
+
+
+class PaymentCreated(events.Payload, topic="payment-events", type="payment.created"):
+    order_id: int
+    method: str
+
+
+class PaymentCompleted(events.Payload, topic="payment-events", type="payment.completed"):
+    order_id: int
+
+
+class PaymentFailed(events.Payload, topic="payment-events", type="payment.failed"):
+    order_id: int
+    description: str
+
+
+class PaymentRefunded(events.Payload, topic="payment-events", type="payment.refunded"):
+    order_id: int
+    total_refunded_paise: int
+
+
+class DeliveryAssigned(events.Payload, topic="analytics-events", type="delivery.assigned"):
+    order_id: int
+    agent_name: str
+    eta_at: schemas.Instant | None = None
+
+
+class DeliveryStatusUpdated(events.Payload, topic="analytics-events", type="delivery.status.updated"):
+    order_id: int
+    to: str
+    reason: str | None = None
+    eta_at: schemas.Instant | None = None

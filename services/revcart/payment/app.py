@@ -6,7 +6,8 @@ import pydantic
 from fastapi import FastAPI
 
 from revcart.kit import asgi, hub, settings, wiring
-from revcart.payment import api, clients, flow, handlers, internal, needs, razorpay, reconciler, store
+from revcart.payment import api, clients, flow, handlers, internal, razorpay, reconciler, store
+from revcart.payment import ports as all_ports
 
 _RAZORPAY = "https://api.razorpay.com"
 
@@ -60,7 +61,7 @@ def create_app(settings: Settings, *, hub: hub.Hub | None = None) -> FastAPI:
             seconds=settings.payment_razorpay_seconds,
             clock=wires.clock,
         ),
-        watch=needs.Watch(wires.metrics),
+        watch=all_ports.Watch(wires.metrics),
         key_secret=settings.payment_key_secret,
         webhook_secrets=tuple(settings.payment_webhook_secrets),
         checkout_script=settings.checkout_script,

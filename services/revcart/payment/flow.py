@@ -6,10 +6,11 @@ import datetime as dt
 from typing import Any
 
 from revcart.kit import auth, errors, events, idempotency, pages, telemetry
-from revcart.payment import clients, domain, learning, needs, razorpay, reconciler, refunds, signatures, store
+from revcart.payment import clients, domain, learning, razorpay, reconciler, refunds, signatures, store
 from revcart.payment import events as published
+from revcart.payment import ports as all_ports
 
-Ports = needs.Ports
+Ports = all_ports.Ports
 log = telemetry.get_logger(__name__)
 
 _OPENING = dt.timedelta(seconds=15)  # longer than two calls to Razorpay take

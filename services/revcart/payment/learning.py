@@ -8,8 +8,9 @@ import datetime as dt
 from typing import Any
 
 from revcart.kit import errors, events, telemetry
-from revcart.payment import domain, needs, razorpay, refunds, store
+from revcart.payment import domain, razorpay, refunds, store
 from revcart.payment import events as published
+from revcart.payment import ports as all_ports
 
 log = telemetry.get_logger(__name__)
 
@@ -19,7 +20,7 @@ _CAPTURE_AGAIN = dt.timedelta(seconds=30)
 async def learn(
     *,
     fact: domain.Fact,
-    ports: needs.Ports,
+    ports: all_ports.Ports,
     order_id: int | None = None,
     webhook_id: int | None = None,
     received: events.Received[Any] | None = None,
@@ -76,7 +77,7 @@ async def _write(
     return refund if is_new else None
 
 
-async def _capture(*, fact: domain.Fact, ports: needs.Ports) -> domain.Learnt | None:
+async def _capture(*, fact: domain.Fact, ports: all_ports.Ports) -> domain.Learnt | None:
     """Take what is authorised and learn the outcome; None when Razorpay is away or refuses."""
     assert fact.razorpay_payment_id is not None, "only Razorpay authorises"
     try:
@@ -97,7 +98,7 @@ async def _capture(*, fact: domain.Fact, ports: needs.Ports) -> domain.Learnt | 
     return None if captured is None else await learn(fact=captured, ports=ports)
 
 
-async def _check_soon(*, fact: domain.Fact, ports: needs.Ports) -> None:
+async def _check_soon(*, fact: domain.Fact, ports: all_ports.Ports) -> None:
     async with ports.store.transaction() as tx:
         payment = await tx.payment_for_update(razorpay_order_id=fact.razorpay_order_id)
         if payment is not None and not payment.is_paid:

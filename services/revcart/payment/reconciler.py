@@ -5,7 +5,8 @@ import dataclasses
 import datetime as dt
 
 from revcart.kit import errors, telemetry
-from revcart.payment import domain, entities, learning, needs, razorpay, refunds
+from revcart.payment import domain, entities, learning, razorpay, refunds
+from revcart.payment import ports as all_ports
 
 log = telemetry.get_logger(__name__)
 
@@ -32,7 +33,7 @@ class Report:
     mismatches: tuple[Mismatch, ...]
 
 
-async def run(*, ports: needs.Ports) -> None:
+async def run(*, ports: all_ports.Ports) -> None:
     """One round: the payments and refunds whose time has come."""
     for payment in await _due(ports):
         try:
@@ -47,7 +48,7 @@ async def run(*, ports: needs.Ports) -> None:
             await refunds.send(refund=refund, ports=ports)
 
 
-async def _due(ports: needs.Ports) -> list[domain.Payment]:
+async def _due(ports: all_ports.Ports) -> list[domain.Payment]:
     """The payments to ask for, each moved to its next time at once, so that no replica asks twice."""
     async with ports.store.transaction() as tx:
         due = await tx.due_checks(limit=_BATCH)
@@ -60,7 +61,7 @@ async def _due(ports: needs.Ports) -> list[domain.Payment]:
 
 
 async def check(
-    *, payment: domain.Payment, via: domain.Via, ports: needs.Ports
+    *, payment: domain.Payment, via: domain.Via, ports: all_ports.Ports
 ) -> tuple[domain.Payment, list[Mismatch]]:
     """Learn all that Razorpay knows of this payment; gives it as it then is.
 
@@ -99,7 +100,7 @@ def _refund_mismatches(
     return mismatches
 
 
-async def reconcile(*, order_id: int | None, since: dt.datetime | None, ports: needs.Ports) -> Report:
+async def reconcile(*, order_id: int | None, since: dt.datetime | None, ports: all_ports.Ports) -> Report:
     """Compare now: one order, or the hundred newest payments since then (at most, and by default, five days).
 
     Raises NotFound (404), DependencyUnavailable (503).

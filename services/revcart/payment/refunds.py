@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from revcart.kit import errors, idempotency, ids, telemetry
-from revcart.payment import clients, domain, needs, razorpay, store
+from revcart.payment import clients, domain, razorpay, store
 from revcart.payment import events as published
+from revcart.payment import ports as all_ports
 
 log = telemetry.get_logger(__name__)
 
@@ -42,7 +43,7 @@ async def request(
     asked: Asked,
     claim: idempotency.Claim,
     render: Render,
-    ports: needs.Ports,
+    ports: all_ports.Ports,
 ) -> tuple[domain.Payment, domain.Refund]:
     """Refund for an ADMIN; the answer is kept under the claimed key. What lines are worth, order knows.
 
@@ -71,7 +72,7 @@ async def request(
     return payment, refund
 
 
-async def request_for_order(*, wanted: Wanted, ports: needs.Ports) -> tuple[domain.Payment, domain.Refund]:
+async def request_for_order(*, wanted: Wanted, ports: all_ports.Ports) -> tuple[domain.Payment, domain.Refund]:
     """Refund for the service order; for cash not yet collected the amount due is lowered instead.
 
     The same key again gives the same refund. Raises NotFound (404), NotCaptured, ExceedsCaptured (409),
@@ -163,7 +164,7 @@ def _channel(payment: domain.Payment) -> domain.Channel:
     return domain.Channel.MANUAL if payment.method == domain.Method.COD else domain.Channel.RAZORPAY
 
 
-async def send(*, refund: domain.Refund, ports: needs.Ports) -> domain.Refund:
+async def send(*, refund: domain.Refund, ports: all_ports.Ports) -> domain.Refund:
     """Bring a pending refund to Razorpay, or ask how it fares there; gives it as it then is.
 
     The idempotency key is the same every time. Razorpay away: it stays PENDING, and the reconciler sends it again.
@@ -186,7 +187,7 @@ async def send(*, refund: domain.Refund, ports: needs.Ports) -> domain.Refund:
     return await learn(fact=entity.fact(), ports=ports) or refund
 
 
-async def _give_up(refund: domain.Refund, *, why: str, ports: needs.Ports) -> domain.Refund:
+async def _give_up(refund: domain.Refund, *, why: str, ports: all_ports.Ports) -> domain.Refund:
     async with ports.store.transaction() as tx:
         await tx.payment_for_update(id=refund.payment_id)
         present = await tx.refund(id=refund.id)
@@ -198,7 +199,9 @@ async def _give_up(refund: domain.Refund, *, why: str, ports: needs.Ports) -> do
     return dataclasses.replace(present, status=domain.RefundStatus.FAILED)
 
 
-async def learn(*, fact: domain.RefundFact, ports: needs.Ports, webhook_id: int | None = None) -> domain.Refund | None:
+async def learn(
+    *, fact: domain.RefundFact, ports: all_ports.Ports, webhook_id: int | None = None
+) -> domain.Refund | None:
     """Learn what Razorpay says about a refund; None when it is none of ours."""
     async with ports.store.transaction() as tx:
         known = await _find(tx, fact)
@@ -273,7 +276,9 @@ async def _save(tx: store.Transaction, *, payment: domain.Payment, before: domai
     )
 
 
-async def settle_by_hand(*, refund_id: int, reference: str, ports: needs.Ports) -> tuple[domain.Payment, domain.Refund]:
+async def settle_by_hand(
+    *, refund_id: int, reference: str, ports: all_ports.Ports
+) -> tuple[domain.Payment, domain.Refund]:
     """Note that cash was paid back; again has no effect. Raises NotFound (404), NotManual (409)."""
     async with ports.store.transaction() as tx:
         known = await tx.refund(id=refund_id)

@@ -4,7 +4,8 @@ import hashlib
 from typing import Literal
 
 from revcart.kit import errors
-from revcart.payment import domain, entities, learning, needs, refunds, signatures
+from revcart.payment import domain, entities, learning, refunds, signatures
+from revcart.payment import ports as all_ports
 
 _PAYMENTS = {"payment.authorized", "payment.captured", "payment.failed", "order.paid"}
 _REFUNDS = {"refund.created", "refund.processed", "refund.failed"}
@@ -12,7 +13,7 @@ _REFUNDS = {"refund.created", "refund.processed", "refund.failed"}
 Outcome = Literal["ok", "duplicate", "ignored"]
 
 
-async def receive(*, raw: bytes, signature: str, event_id: str | None, ports: needs.Ports) -> Outcome:
+async def receive(*, raw: bytes, signature: str, event_id: str | None, ports: all_ports.Ports) -> Outcome:
     """Take one webhook. Raises SignatureMismatch, MalformedRequest (400).
 
     What is no event of ours stays NEW: should its payment appear later, a repeat of the webhook is applied.
@@ -39,7 +40,7 @@ async def receive(*, raw: bytes, signature: str, event_id: str | None, ports: ne
     return "ignored"
 
 
-async def _payment(webhook: entities.Webhook, *, webhook_id: int, ports: needs.Ports) -> Outcome:
+async def _payment(webhook: entities.Webhook, *, webhook_id: int, ports: all_ports.Ports) -> Outcome:
     fact = webhook.payment().fact(via=domain.Via.WEBHOOK, at=ports.clock.now())
     if fact is None:
         raise errors.MalformedRequest("The payment of this event has no outcome.")

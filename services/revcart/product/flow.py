@@ -5,6 +5,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import alias_generators
+
 from revcart.kit import auth, clock, errors, pages
 from revcart.kit import events as kit_events
 from revcart.product import domain, engine, events, search, shelf, store
@@ -99,10 +101,8 @@ async def search_products(
     ports.stream.send(
         events.ProductSearched(
             query=(query.q or "").strip()[:100],
-            filters={
-                name: value for name, value in dataclasses.asdict(query.filters).items() if value not in (None, ())
-            },
-            sort=";".join(f"{field},{'desc' if down else 'asc'}" for field, down in query.sort) or None,
+            filters=_told(query.filters),
+            sort=_sort(query),
             page=page.page,
             results=hits.total,
             cached=hits.cached,
@@ -113,6 +113,17 @@ async def search_products(
         )
     )
     return hits, facets, popular
+
+
+def _told(filters: search.Filters) -> dict[str, object]:
+    chosen = dataclasses.asdict(filters).items()
+    return {alias_generators.to_camel(name): value for name, value in chosen if value not in (None, ())}
+
+
+def _sort(query: search.Query) -> str | None:
+    if query.sort in {(), (search.BEST_FIRST,)}:
+        return None
+    return ";".join(f"{field},{'desc' if descending else 'asc'}" for field, descending in query.sort)
 
 
 async def count_facets(*, query: search.Query, ports: Ports) -> search.Facets:

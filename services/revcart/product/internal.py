@@ -13,6 +13,8 @@ router = asgi.router(prefix="/internal", tags=["internal"])
 Ports = Annotated[flow.Ports, Depends(asgi.ports)]
 Seller = Annotated[auth.Caller, Depends(auth.service("cart", "order"))]
 Order = Annotated[auth.Caller, Depends(auth.service("order"))]
+User = Annotated[auth.Caller, Depends(auth.service("user"))]
+UserId = Annotated[int, Path(ge=1, le=kit_schemas.MAX_ID)]
 ReservationId = Annotated[int, Path(ge=1, le=kit_schemas.MAX_ID)]
 
 
@@ -76,3 +78,16 @@ async def release_reservation(
     lines = [line.to_wanted() for line in body.lines]
     hold = await stock.release_part(reservation_id=id, ref=body.ref, lines=lines, ports=ports)
     return schemas_reservations.Reservation.of(hold)
+
+
+@router.get("/export/{user_id}")
+async def export_user(user_id: UserId, caller: User, ports: Ports) -> schemas_reservations.Export:
+    found = await stock.export_user(user_id=user_id, ports=ports)
+    return schemas_reservations.Export(
+        reservations=[schemas_reservations.ExportedHold.model_validate(hold) for hold in found]
+    )
+
+
+@router.delete("/personal-data/{user_id}", status_code=204)
+async def forget_user(user_id: UserId, caller: User, ports: Ports) -> None:
+    await stock.forget_user(user_id=user_id, ports=ports)

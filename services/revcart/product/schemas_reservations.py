@@ -40,6 +40,21 @@ class Release(schemas.Body):
         return self
 
 
+class ExportedHold(schemas.Answer):
+    """A hold, as its user gets to see it."""
+
+    id: int
+    order_id: int | None
+    state: reservations.State
+    expires_at: schemas.Instant
+
+
+class Export(schemas.Answer):
+    """What product keeps of a user."""
+
+    reservations: list[ExportedHold]
+
+
 class HeldLine(schemas.Answer):
     """What is held of a product, at the price of the moment it was held."""
 

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from revcart.kit import errors
 from revcart.product import events, flow, reservations, store
@@ -285,6 +286,18 @@ async def tell_low(tx: store.Transaction, ids: Iterable[int], *, now: dt.datetim
                 at=now,
             )
         )
+
+
+async def export_user(*, user_id: int, ports: flow.Ports) -> list[Mapping[str, Any]]:
+    """What was held for a user."""
+    async with ports.store.read() as tx:
+        return await tx.reservations.of_user(user_id)
+
+
+async def forget_user(*, user_id: int, ports: flow.Ports) -> None:
+    """Forget for whom stock was held."""
+    async with ports.store.transaction() as tx:
+        await tx.reservations.forget_user(user_id)
 
 
 async def expire_lapsed(*, ports: flow.Ports) -> int:

@@ -16,6 +16,7 @@ from revcart.product import reservations, tables
 
 _products, _ledger = tables.products.c, tables.stock_ledger.c
 _holds, _lines = tables.reservations.c, tables.reservation_lines.c
+NOBODY = 0  # the user of a hold whose user is forgotten
 _AVAILABLE = _products.on_hand - _products.reserved
 
 
@@ -220,6 +221,21 @@ class Reservations:
             tables.reservation_lines.update()
             .where(_lines.reservation_id == reservation_id, _lines.product_id == product_id)
             .values(returned=_lines.returned + quantity)
+        )
+
+    async def of_user(self, user_id: int) -> list[Mapping[str, Any]]:
+        """What was held for a user."""
+        found = await self._connection.execute(
+            sa.select(_holds.id, _holds.order_id, _holds.state, _holds.expires_at)
+            .where(_holds.user_id == user_id)
+            .order_by(_holds.id)
+        )
+        return [dict(row) for row in found.mappings()]
+
+    async def forget_user(self, user_id: int) -> None:
+        """Holds stay, for the ledger's sake; whose they were does not."""
+        await self._connection.execute(
+            tables.reservations.update().where(_holds.user_id == user_id).values(user_id=NOBODY)
         )
 
     async def belongs_to(self, reservation_id: int, *, order_id: int) -> None:

@@ -78,7 +78,7 @@ reservations = sa.Table(
     metadata,
     sa.Column("id", sql.Id, primary_key=True, autoincrement=True),
     sa.Column("reference", sa.String(128), nullable=False, unique=True),
-    sa.Column("user_id", sa.BigInteger, nullable=False),
+    sa.Column("user_id", sa.BigInteger, nullable=False, index=True),
     sa.Column("order_id", sa.BigInteger, index=True),  # learnt from order.created: later events name only the order
     sa.Column("state", sa.String(9), nullable=False),
     sa.Column("round", sa.Integer, nullable=False),

@@ -3,7 +3,7 @@
 from fastapi import FastAPI
 
 from revcart.kit import asgi, hub, settings, wiring
-from revcart.user import api, api_admin, clients, demo, events, flow, internal, store, tables
+from revcart.user import api, api_admin, clients, demo, flow, handlers, internal, store, tables
 
 
 class Settings(settings.Settings):
@@ -27,6 +27,6 @@ def create_app(settings: Settings, *, hub: hub.Hub | None = None) -> FastAPI:
         wires=wires,
         ports=ports,
         routers=[api.router, api_admin.router, internal.router],
-        handlers=events.HANDLERS,
+        handlers=handlers.HANDLERS,
         on_start=demo.prepare if has_demo else None,
     )

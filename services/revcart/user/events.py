@@ -1,7 +1,6 @@
 """What the user service handles."""
 
 from revcart.kit import events, schemas
-from revcart.user import flow
 
 
 class UserRegistered(events.Payload, topic="analytics-events", type="user.registered", key="user_id"):
@@ -11,6 +10,3 @@ class UserRegistered(events.Payload, topic="analytics-events", type="user.regist
     phone: str | None
     role: str
     registered_at: schemas.Instant
-
-
-HANDLERS: events.Handlers = {UserRegistered: flow.remember_registered}

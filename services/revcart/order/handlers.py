@@ -1,95 +1,67 @@
-"""What order does about payment's and delivery's events. The payloads declare only the fields that are read."""
+"""What order does about payment's and delivery's events."""
 
 import dataclasses
 from typing import Any
 
-from revcart.kit import events, schemas
-from revcart.order import confirming, domain, steps, store
+from revcart.kit import events as kit_events
+from revcart.order import confirming, domain, events, steps, store
 from revcart.order.ports import Ports
 
 
-class PaymentCreated(events.Payload, topic="payment-events", type="payment.created"):
-    order_id: int
-    method: str
-
-
-class PaymentCompleted(events.Payload, topic="payment-events", type="payment.completed"):
-    order_id: int
-
-
-class PaymentFailed(events.Payload, topic="payment-events", type="payment.failed"):
-    order_id: int
-    description: str
-
-
-class PaymentRefunded(events.Payload, topic="payment-events", type="payment.refunded"):
-    order_id: int
-    total_refunded_paise: int
-
-
-class DeliveryAssigned(events.Payload, topic="analytics-events", type="delivery.assigned"):
-    order_id: int
-    agent_name: str
-    eta_at: schemas.Instant | None = None
-
-
-class DeliveryStatusUpdated(events.Payload, topic="analytics-events", type="delivery.status.updated"):
-    order_id: int
-    to: str
-    reason: str | None = None
-    eta_at: schemas.Instant | None = None
-
-
-async def begin_cash(*, event: events.Received[PaymentCreated], ports: Ports) -> events.Ignored | None:
+async def begin_cash(*, event: kit_events.Received[events.PaymentCreated], ports: Ports) -> kit_events.Ignored | None:
     """Cash on delivery is confirmed by the promise; online money by its arrival."""
     if event.data.method != "COD":
-        return events.Ignored("not-cash")
+        return kit_events.Ignored("not-cash")
     return await confirming.confirm(order_id=event.data.order_id, paid=False, ports=ports, event=event)
 
 
-async def confirm_paid(*, event: events.Received[PaymentCompleted], ports: Ports) -> events.Ignored | None:
+async def confirm_paid(
+    *, event: kit_events.Received[events.PaymentCompleted], ports: Ports
+) -> kit_events.Ignored | None:
     """Online: PENDING becomes CONFIRMED. Cash: the delivered order is paid."""
     return await confirming.confirm(order_id=event.data.order_id, paid=True, ports=ports, event=event)
 
 
-async def note_failure(*, event: events.Received[PaymentFailed], ports: Ports) -> events.Ignored | None:
+async def note_failure(*, event: kit_events.Received[events.PaymentFailed], ports: Ports) -> kit_events.Ignored | None:
     """The order waits for another try until its deadline."""
     async with ports.store.transaction(received=event) as tx:
         order = await _locked(tx, event.data.order_id)
         if order.status is not domain.Status.PENDING:
-            return events.Ignored("not-pending")
+            return kit_events.Ignored("not-pending")
         await _save(tx, order, payment_status="FAILED", payment_failure=event.data.description[:300])
     return None
 
 
-async def note_refund(*, event: events.Received[PaymentRefunded], ports: Ports) -> events.Ignored | None:
+async def note_refund(*, event: kit_events.Received[events.PaymentRefunded], ports: Ports) -> kit_events.Ignored | None:
     """Refunds come in any order; the total only grows."""
     async with ports.store.transaction(received=event) as tx:
         order = await _locked(tx, event.data.order_id)
         refunded = event.data.total_refunded_paise
         if refunded <= order.refunded_paise:
-            return events.Ignored("behind")
+            return kit_events.Ignored("behind")
         status = "REFUNDED" if refunded >= order.total_paise else "PARTIALLY_REFUNDED"
         await _save(tx, order, refunded_paise=refunded, payment_status=status)
     return None
 
 
-async def note_agent(*, event: events.Received[DeliveryAssigned], ports: Ports) -> events.Ignored | None:
+async def note_agent(*, event: kit_events.Received[events.DeliveryAssigned], ports: Ports) -> kit_events.Ignored | None:
     """Who brings it, and when."""
     async with ports.store.transaction(received=event) as tx:
         order = await _locked(tx, event.data.order_id)
         if order.status in (domain.Status.DELIVERED, domain.Status.CANCELLED):
-            return events.Ignored("final")
+            return kit_events.Ignored("final")
         await _save(tx, order, agent_name=event.data.agent_name[:60], eta_at=event.data.eta_at or order.eta_at)
     return None
 
 
-async def follow_delivery(*, event: events.Received[DeliveryStatusUpdated], ports: Ports) -> events.Ignored | None:
+async def follow_delivery(
+    *, event: kit_events.Received[events.DeliveryStatusUpdated], ports: Ports
+) -> kit_events.Ignored | None:
     """Move with the delivery: one that is steps ahead takes the order along, one that is behind has no effect."""
     async with ports.store.transaction(received=event) as tx:
         order = await _locked(tx, event.data.order_id)
         actions = _following(order.status, event.data)
-        if isinstance(actions, events.Ignored):
+        if isinstance(actions, kit_events.Ignored):
             return actions
         if event.data.eta_at is not None and order.status is not domain.Status.DELIVERED:
             order = await _save(tx, order, eta_at=event.data.eta_at)
@@ -101,24 +73,24 @@ async def follow_delivery(*, event: events.Received[DeliveryStatusUpdated], port
     return None
 
 
-def _following(status: domain.Status, data: DeliveryStatusUpdated) -> list[domain.Action] | events.Ignored:
+def _following(status: domain.Status, data: events.DeliveryStatusUpdated) -> list[domain.Action] | kit_events.Ignored:
     if status in (domain.Status.DELIVERED, domain.Status.CANCELLED):
-        return events.Ignored("final")
+        return kit_events.Ignored("final")
     goals = {"PICKED_UP": domain.Status.OUT_FOR_DELIVERY, "DELIVERED": domain.Status.DELIVERED}
     failed = data.to == "CANCELLED" and data.reason == domain.DELIVERY_FAILED
     if data.to not in goals and not failed:
         return []
     if status is domain.Status.PENDING:
-        return events.Ignored("not-confirmed")
+        return kit_events.Ignored("not-confirmed")
     if failed:
         return [*domain.steps_to(status, domain.Status.OUT_FOR_DELIVERY), domain.Action.CANCEL]
-    return domain.steps_to(status, goals[data.to]) or events.Ignored("behind")
+    return domain.steps_to(status, goals[data.to]) or kit_events.Ignored("behind")
 
 
 async def _locked(tx: store.Transaction, order_id: int) -> domain.Order:
     order = await tx.order(order_id, for_update=True)
     if order is None:
-        raise events.Ignored("unknown-order")
+        raise kit_events.Ignored("unknown-order")
     return order
 
 
@@ -129,11 +101,11 @@ async def _save(tx: store.Transaction, order: domain.Order, **changes: Any) -> d
     return order
 
 
-HANDLERS: events.Handlers = {
-    PaymentCreated: begin_cash,
-    PaymentCompleted: confirm_paid,
-    PaymentFailed: note_failure,
-    PaymentRefunded: note_refund,
-    DeliveryAssigned: note_agent,
-    DeliveryStatusUpdated: follow_delivery,
+HANDLERS: kit_events.Handlers = {
+    events.PaymentCreated: begin_cash,
+    events.PaymentCompleted: confirm_paid,
+    events.PaymentFailed: note_failure,
+    events.PaymentRefunded: note_refund,
+    events.DeliveryAssigned: note_agent,
+    events.DeliveryStatusUpdated: follow_delivery,
 }
