@@ -1,4 +1,4 @@
-"""Stock follows what is sold: holds, sales, returns, deadlines, counts by hand, and the ledger of it all."""
+"""Stock as product keeps it: holds, sales, returns, deadlines, counts by hand, and the ledger of it all."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -35,7 +35,7 @@ async def test_reservation_moves_stock(shop: groceries.Groceries) -> None:
     await asyncio.sleep(0.2)
     assert await shop.state(lapsing["id"]) == "HELD"
     shop.clock.advance(2)
-    await groceries.until(lambda: _is(shop, lapsing["id"], "EXPIRED"))
+    await _until(shop, lapsing["id"], "EXPIRED")
     assert (await shop.counted(number), await shop.stock(number)) == ((7, 0), 7)
 
     await shop.check_ledger(number)
@@ -45,8 +45,11 @@ async def test_reservation_moves_stock(shop: groceries.Groceries) -> None:
     ]  # fmt: skip
 
 
-async def _is(shop: groceries.Groceries, reservation_id: int, state: str) -> bool:
-    return await shop.state(reservation_id) == state
+async def _until(shop: groceries.Groceries, reservation_id: int, state: str) -> None:
+    async def reached() -> bool:
+        return await shop.state(reservation_id) == state
+
+    await groceries.until(reached)
 
 
 async def test_events_finish_what_calls_did_not(shop: groceries.Groceries) -> None:
@@ -60,7 +63,7 @@ async def test_events_finish_what_calls_did_not(shop: groceries.Groceries) -> No
         await shop.hear(events.OrderStatusUpdated(order_id=order_id, to="CONFIRMED"))
     await shop.hear(events.OrderCancelled(order_id=2, reservation_id=holds["cancelled"], previous_status="PENDING"))
     await shop.hear(events.OrderExpired(order_id=3, reservation_id=holds["expired"]))
-    await groceries.until(lambda: _is(shop, holds["spoilt"], "COMMITTED"))
+    await _until(shop, holds["spoilt"], "COMMITTED")
     await shop.hear(
         events.OrderCancelled(order_id=4, reservation_id=holds["spoilt"], previous_status="OUT_FOR_DELIVERY")
     )
@@ -70,7 +73,7 @@ async def test_events_finish_what_calls_did_not(shop: groceries.Groceries) -> No
         ("expired", "RELEASED"),
         ("spoilt", "RETURNED"),
     ):
-        await groceries.until(lambda name=name, state=state: _is(shop, holds[name], state))  # type: ignore[misc]
+        await _until(shop, holds[name], state)
     assert await shop.counted(number) == (8, 0)  # one sold, one spoilt
     assert "WASTE" in {row["kind"] for row in await shop.ledger(number)}
     await shop.check_ledger(number)
@@ -82,8 +85,13 @@ async def test_low_stock_is_told_once_until_it_was_refilled(shop: groceries.Groc
     await shop.reserve((number, 1), reference="two")
     (event,) = await shop.recorder.wait("stock.low")
     assert {**event.data, "at": None} == {
-        "productId": number, "name": "Milk", "category": "dairy", "available": 4, "threshold": 5, "at": None,
-    }  # fmt: skip
+        "productId": number,
+        "name": "Milk",
+        "category": "dairy",
+        "available": 4,
+        "threshold": 5,
+        "at": None,
+    }
     body = {"delta": 20, "reason": "RECEIPT"}
     await shop.client.post(f"/api/products/{number}/stock", json=body, headers=shop.admin)
     await shop.reserve((number, 20), reference="three")
@@ -103,9 +111,14 @@ async def test_counting_sets_what_is_on_hand_but_never_below_what_is_reserved(sh
     assert (answer.status_code, answer.json()["code"]) == (409, "stock.below-reserved")
     answer = await shop.client.put(path, json={"onHand": 4, "reason": "COUNT", "note": "shelf"}, headers=shop.admin)
     assert answer.json() == {
-        "productId": number, "stock": 0, "inStock": False, "lowStock": True, "maxPerOrder": 20, "onHand": 4,
+        "productId": number,
+        "stock": 0,
+        "inStock": False,
+        "lowStock": True,
+        "maxPerOrder": 20,
+        "onHand": 4,
         "reserved": 4,
-    }  # fmt: skip
+    }
     assert (await shop.ledger(number))[-1]["note"] == "shelf"
     await shop.check_ledger(number)
 
@@ -113,10 +126,9 @@ async def test_counting_sets_what_is_on_hand_but_never_below_what_is_reserved(sh
 async def test_a_key_makes_a_receipt_count_once(shop: groceries.Groceries) -> None:
     number = (await shop.add("Milk", stock=10))["id"]
     headers = {**shop.admin, "Idempotency-Key": "receipt-0001"}
-    answers = [
-        await shop.client.post(f"/api/products/{number}/stock", json={"delta": 5, "reason": "RECEIPT"}, headers=headers)
-        for _ in range(2)
-    ]
+    body = {"delta": 5, "reason": "RECEIPT"}
+    path = f"/api/products/{number}/stock"
+    answers = [await shop.client.post(path, json=body, headers=headers) for _ in range(2)]
     assert answers[0].json() == answers[1].json()
     assert answers[1].headers["idempotency-replayed"] == "true"
     assert await shop.counted(number) == (15, 0)
@@ -130,7 +142,7 @@ async def test_popularity_is_what_was_sold_in_thirty_days() -> None:
             await shop.decide(hold["id"], "commit")
 
         async def ordered() -> list[str]:
-            answer = await shop.client.get("/api/products", params={"sort": "popularity,desc", "_": "x"})
+            answer = await shop.client.get("/api/products", params={"sort": "popularity,desc"})
             shop.clock.advance(70)  # lists may be a minute old
             return [card["name"] for card in answer.json()["content"]]
 
@@ -144,6 +156,19 @@ async def test_popularity_is_what_was_sold_in_thirty_days() -> None:
             return await ordered() == ["Milk", "Curd", "Ghee"]
 
         await groceries.until(is_forgotten)
+
+
+async def test_a_user_is_shown_his_holds_and_forgotten(shop: groceries.Groceries) -> None:
+    number = (await shop.add("Milk"))["id"]
+    hold = (await shop.reserve((number, 1))).json()["id"]
+    headers = shop.identity.service_headers("user", callee="product")
+    exported = (await shop.client.get("/internal/export/7", headers=headers)).json()
+    assert [kept["id"] for kept in exported["reservations"]] == [hold]
+    for _ in range(2):
+        assert (await shop.client.delete("/internal/personal-data/7", headers=headers)).status_code == 204
+    assert (await shop.client.get("/internal/export/7", headers=headers)).json() == {"reservations": []}
+    assert (await shop.decide(hold, "commit")).status_code == 200
+    assert (await shop.client.get("/internal/export/7", headers=shop.order)).status_code == 403
 
 
 async def test_customers_and_services_cannot_move_stock_by_hand(shop: groceries.Groceries) -> None:

@@ -114,9 +114,7 @@ def test_addresses_are_masked() -> None:
     assert domain.masked("+919876543210") == "…210"
 
 
-@pytest.mark.parametrize(
-    "url", ["smtp://user:pass@host:587", "twilio://SID:TOKEN@api", "", "mailbox://x", "file://relative"]
-)
+@pytest.mark.parametrize("url", ["twilio://SID:TOKEN@api", "", "mailbox://x", "file://relative"])
 @pytest.mark.parametrize("channel", ["EMAIL", "SMS"])
 def test_an_unknown_sink_is_refused_with_the_urls_that_exist(url: str, channel: str) -> None:
     with pytest.raises(ValueError, match="mailbox://") as refused:

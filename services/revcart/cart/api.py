@@ -1,6 +1,6 @@
 """`/api/cart`: the cart of whoever calls. A token wins over a session; the two never mix except by merge."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Depends, Header, Path, Response
 
@@ -24,10 +24,6 @@ def _owner(user: auth.OptionalUser, session: Session = None) -> domain.Owner:
 Owner = Annotated[domain.Owner, Depends(_owner)]
 
 _REFUSED = errors.documented(domain.Unavailable, domain.Insufficient, domain.QuantityLimit, domain.LineLimit)
-
-_COUPON_REFUSED: dict[int | str, dict[str, Any]] = {
-    status: {"description": "`coupon.…`: what order says against the coupon"} for status in (409, 422)
-}
 
 
 def _cart(view: domain.View, response: Response, ports: flow.Ports) -> schemas.Cart:
