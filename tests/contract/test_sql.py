@@ -134,6 +134,22 @@ async def test_cancelled_while_a_statement_runs(store: Store) -> None:
         assert counts.scalar_one() % 20 == 0
 
 
+async def test_cancelled_at_any_moment_the_next_writer_need_not_wait(store: Store) -> None:
+    async def work() -> None:
+        async with store.transaction() as tx:
+            await tx.add("half", 1)
+            await tx.apples("half")
+
+    for milliseconds in range(300):
+        task = asyncio.create_task(work())
+        await asyncio.sleep(milliseconds % 60 / 15_000)
+        task.cancel()
+        abandoned = (await asyncio.gather(task, return_exceptions=True))[0]  # kept: so would a logged traceback be
+        async with asyncio.timeout(2), store.transaction() as tx:
+            await tx.connection.execute(CRATES.delete())
+        del abandoned
+
+
 async def test_instants_come_back_as_aware_utc(store: Store) -> None:
     packed = dt.datetime(2026, 1, 31, 14, 35, 0, 123000, tzinfo=dt.timezone(dt.timedelta(hours=5, minutes=30)))
     async with store.transaction() as tx:

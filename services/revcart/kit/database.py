@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from revcart.kit import clock, errors, telemetry
+from revcart.kit import clock, errors, sqlite_connection, telemetry
 
 WAIT_SECONDS = 10  # for the write lock, and for a connection of the pool
 _BUSY_MILLISECONDS = 5_000  # another process on the same file
@@ -126,7 +126,7 @@ class Database:
             pool_timeout=WAIT_SECONDS,
             hide_parameters=True,  # they are people's data, and errors are logged
             # The driver would begin late, and deferred, by itself: None leaves BEGIN to the listener below.
-            connect_args={"isolation_level": None},
+            connect_args={"isolation_level": None, "async_creator_fn": sqlite_connection.connect},
         )
 
         @sa.event.listens_for(engine.sync_engine, "connect")
