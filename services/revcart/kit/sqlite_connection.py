@@ -18,7 +18,7 @@ class Connection(aiosqlite.Connection):
     """An aiosqlite connection whose statements run to their end."""
 
     async def _execute(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        running = asyncio.ensure_future(super()._execute(fn, *args, **kwargs))
+        running = asyncio.ensure_future(super()._execute(fn, *args, **kwargs))  # type: ignore[no-untyped-call]
         try:
             return await asyncio.shield(running)
         except asyncio.CancelledError:
@@ -38,7 +38,8 @@ def connect(database: str, **options: Any) -> Connection:
     """What `aiosqlite.connect` is: await it for an open connection. Its thread does not keep the process alive."""
 
     def connector() -> sqlite3.Connection:
-        return sqlite3.connect(database, **options)
+        opened: sqlite3.Connection = sqlite3.connect(database, **options)
+        return opened
 
     connection = Connection(connector, iter_chunk_size=64)
     connection._thread.daemon = True
