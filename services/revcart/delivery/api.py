@@ -6,13 +6,14 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from revcart.delivery import domain, fleet, flow, offers, schemas, store, track
+from revcart.delivery import ports as all_ports
 from revcart.kit import asgi, auth, clock, errors, pages, preconditions
 from revcart.kit import schemas as kit_schemas
 
 router = asgi.router(prefix="/api/delivery", tags=["delivery"])
 internal = asgi.router(prefix="/internal", tags=["internal"])
 
-Ports = Annotated[flow.Ports, Depends(asgi.ports)]
+Ports = Annotated[all_ports.Ports, Depends(asgi.ports)]
 Sorting = Annotated[pages.PageQuery, Depends(pages.query("assignedAt", "windowStart", "id", default="assignedAt,desc"))]
 Paging = Annotated[pages.PageQuery, Depends(pages.query("id", default="id,asc"))]
 ForOrder = Annotated[auth.Caller, Depends(auth.service("order"))]
@@ -307,12 +308,12 @@ async def delivery_for_services(
     return schemas.Delivery.of(await track.for_service(order_id=order_id, ports=ports), shop=ports.shop)
 
 
-async def _delivery(delivery_id: int, user: auth.User, ports: flow.Ports) -> schemas.Delivery:
+async def _delivery(delivery_id: int, user: auth.User, ports: all_ports.Ports) -> schemas.Delivery:
     return schemas.Delivery.of(await track.delivery(delivery_id=delivery_id, user=user, ports=ports), shop=ports.shop)
 
 
 def _serviceability(
-    ports: flow.Ports, *, lat: float | None, lng: float | None, postal_code: str | None
+    ports: all_ports.Ports, *, lat: float | None, lng: float | None, postal_code: str | None
 ) -> schemas.Serviceability:
     if lat is not None and lng is not None:
         point = domain.Point(lat, lng)

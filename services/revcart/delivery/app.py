@@ -3,7 +3,8 @@
 from cryptography.fernet import Fernet
 from fastapi import FastAPI
 
-from revcart.delivery import api, clients, demo, domain, flow, handlers, offers, store
+from revcart.delivery import api, clients, demo, domain, handlers, offers, store
+from revcart.delivery import ports as all_ports
 from revcart.kit import asgi, hub, settings, wiring
 
 
@@ -27,7 +28,7 @@ def create_app(settings: Settings, *, hub: hub.Hub | None = None) -> FastAPI:
     if len(settings.delivery_otp_key) < 16:
         raise ValueError("REVCART_DELIVERY_OTP_KEY needs 16 characters or more")
     wires = wiring.Wiring(settings=settings, hub=hub)
-    ports = flow.Ports(
+    ports = all_ports.Ports(
         clock=wires.clock,
         store=store.Store(wires.database(store.metadata)),
         orders=clients.Orders(wires.http),

@@ -1,6 +1,7 @@
 """Four riders for a demo, around the shop; auth's announcement of the demo accounts links them by e-mail."""
 
-from revcart.delivery import domain, flow
+from revcart.delivery import domain
+from revcart.delivery import ports as all_ports
 
 # name, phone, e-mail, vehicle, metres north and east of the shop (roughly, as degrees)
 _RIDERS: tuple[tuple[str, str, str, domain.VehicleType, float, float], ...] = (
@@ -11,7 +12,7 @@ _RIDERS: tuple[tuple[str, str, str, domain.VehicleType, float, float], ...] = (
 )
 
 
-async def prepare(*, ports: flow.Ports) -> None:
+async def prepare(*, ports: all_ports.Ports) -> None:
     """Enter the riders, once."""
     if not ports.demo_data:
         return

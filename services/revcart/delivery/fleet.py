@@ -4,7 +4,8 @@ import dataclasses
 import datetime as dt
 from typing import Any
 
-from revcart.delivery import domain, events, flow, moves, offers, store
+from revcart.delivery import domain, events, moves, offers, store
+from revcart.delivery import ports as all_ports
 from revcart.kit import auth, errors, pages
 
 PUBLISH_EVERY = dt.timedelta(seconds=3)
@@ -37,7 +38,7 @@ class Accepted:
     eta_at: dt.datetime | None
 
 
-async def create(*, values: dict[str, Any], ports: flow.Ports) -> store.Agent:
+async def create(*, values: dict[str, Any], ports: all_ports.Ports) -> store.Agent:
     """A new agent. Raises AgentExists (409)."""
     async with ports.store.transaction() as tx:
         agent_id = await tx.add_agent(**values)
@@ -47,7 +48,7 @@ async def create(*, values: dict[str, Any], ports: flow.Ports) -> store.Agent:
     return agent
 
 
-async def get(*, agent_id: int, ports: flow.Ports) -> store.Agent:
+async def get(*, agent_id: int, ports: all_ports.Ports) -> store.Agent:
     """Raises NotFound."""
     async with ports.store.read() as tx:
         agent = await tx.agent(agent_id)
@@ -56,7 +57,7 @@ async def get(*, agent_id: int, ports: flow.Ports) -> store.Agent:
     return agent
 
 
-async def of_user(*, user: auth.User, ports: flow.Ports) -> store.Agent:
+async def of_user(*, user: auth.User, ports: all_ports.Ports) -> store.Agent:
     """The agent that this user is. Raises NotFound when no ADMIN has entered one."""
     async with ports.store.read() as tx:
         agent = await tx.agent_of_user(user.id)
@@ -65,7 +66,7 @@ async def of_user(*, user: auth.User, ports: flow.Ports) -> store.Agent:
     return agent
 
 
-async def own_or_any(*, agent_id: int, user: auth.User, ports: flow.Ports) -> store.Agent:
+async def own_or_any(*, agent_id: int, user: auth.User, ports: all_ports.Ports) -> store.Agent:
     """An ADMIN sees every agent, an agent itself. Raises NotFound."""
     agent = await get(agent_id=agent_id, ports=ports)
     if user.role != "ADMIN" and agent.user_id != user.id:
@@ -73,13 +74,15 @@ async def own_or_any(*, agent_id: int, user: auth.User, ports: flow.Ports) -> st
     return agent
 
 
-async def find(*, conditions: list[Any], query: pages.PageQuery, ports: flow.Ports) -> tuple[list[store.Agent], int]:
+async def find(
+    *, conditions: list[Any], query: pages.PageQuery, ports: all_ports.Ports
+) -> tuple[list[store.Agent], int]:
     """A page of agents."""
     async with ports.store.read() as tx:
         return await tx.agents_like(*conditions, query=query)
 
 
-async def update(*, agent_id: int, values: dict[str, Any], ports: flow.Ports) -> store.Agent:
+async def update(*, agent_id: int, values: dict[str, Any], ports: all_ports.Ports) -> store.Agent:
     """Change an agent. Raises NotFound."""
     async with ports.store.transaction() as tx:
         if await tx.agent(agent_id, lock=True) is None:
@@ -90,7 +93,7 @@ async def update(*, agent_id: int, values: dict[str, Any], ports: flow.Ports) ->
     return agent
 
 
-async def deactivate(*, agent_id: int, ports: flow.Ports) -> None:
+async def deactivate(*, agent_id: int, ports: all_ports.Ports) -> None:
     """Take an agent out of the fleet. Raises NotFound, AgentBusy (409)."""
     async with ports.store.transaction() as tx:
         agent = await tx.agent(agent_id, lock=True)
@@ -101,7 +104,9 @@ async def deactivate(*, agent_id: int, ports: flow.Ports) -> None:
         await tx.update_agent(agent_id, active=False, status=domain.AgentStatus.OFFLINE)
 
 
-async def set_status(*, agent_id: int, status: domain.AgentStatus, user: auth.User, ports: flow.Ports) -> store.Agent:
+async def set_status(
+    *, agent_id: int, status: domain.AgentStatus, user: auth.User, ports: all_ports.Ports
+) -> store.Agent:
     """Start or end work. BUSY means "no more work". Raises NotFound, AgentBusy (409) with live deliveries.
 
     An ADMIN may send an agent OFFLINE whose deliveries are all still in the shop: they go to others.
@@ -119,7 +124,7 @@ async def set_status(*, agent_id: int, status: domain.AgentStatus, user: auth.Us
     return fresh
 
 
-async def report(*, agent_id: int, ping: Ping, user: auth.User, ports: flow.Ports) -> Accepted:
+async def report(*, agent_id: int, ping: Ping, user: auth.User, ports: all_ports.Ports) -> Accepted:
     """The agent's own position. Raises NotFound for any other user: nobody moves somebody else."""
     now = ports.clock.now()
     recorded_at = ping.recorded_at or now
@@ -183,7 +188,7 @@ async def _follow(
     delivery: store.Delivery,
     agent: store.Agent,
     ping: Ping,
-    ports: flow.Ports,
+    ports: all_ports.Ports,
     *,
     stops_before: int,
     recorded_at: dt.datetime,

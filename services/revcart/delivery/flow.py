@@ -6,27 +6,10 @@ import hmac
 import json
 from typing import Any
 
-from cryptography.fernet import Fernet
-
 from revcart.delivery import clients, domain, events, moves, offers, store
-from revcart.kit import auth, clock, errors, money
+from revcart.delivery.ports import Ports
+from revcart.kit import auth, errors, money
 from revcart.kit import events as bus_events
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Ports:
-    """What the flows need. `otp_key`: bytes for the customer's codes. `cipher`: seals codes that travel in events."""
-
-    clock: clock.Clock
-    store: store.Store
-    orders: clients.Orders
-    stream: bus_events.Stream
-    shop: domain.Shop
-    otp_key: bytes
-    cipher: Fernet
-    public_url: str
-    timezone: str
-    demo_data: bool
 
 
 async def on_order_status(*, event: bus_events.Received[events.OrderStatusUpdated], ports: Ports) -> Any:

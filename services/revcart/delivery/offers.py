@@ -1,16 +1,12 @@
 """Who rides: offering a request to agents, moving offers on, and looking after requests that wait."""
 
-from __future__ import annotations
-
 import dataclasses
 import datetime as dt
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from revcart.delivery import domain, events, moves, store
+from revcart.delivery.ports import Ports
 from revcart.kit import auth, clock, errors, telemetry
-
-if TYPE_CHECKING:
-    from revcart.delivery.flow import Ports
 
 log = telemetry.get_logger(__name__)
 

@@ -4,7 +4,8 @@ import dataclasses
 import datetime as dt
 from typing import Any
 
-from revcart.delivery import domain, flow, store
+from revcart.delivery import domain, store
+from revcart.delivery import ports as all_ports
 from revcart.kit import auth, errors, pages
 
 
@@ -47,19 +48,19 @@ class Track:
         return domain.Point(round(lat, 3), round(lng, 3)) if self.public else domain.Point(lat, lng), seen
 
 
-async def delivery(*, delivery_id: int, user: auth.User, ports: flow.Ports) -> View:
+async def delivery(*, delivery_id: int, user: auth.User, ports: all_ports.Ports) -> View:
     """One delivery, for its customer, its agent or an ADMIN. Raises NotFound."""
     async with ports.store.read() as tx:
         return await _view(tx, await tx.delivery(delivery_id), user, ports)
 
 
-async def delivery_of_order(*, order_id: int, user: auth.User, ports: flow.Ports) -> View:
+async def delivery_of_order(*, order_id: int, user: auth.User, ports: all_ports.Ports) -> View:
     """The same by the order's id."""
     async with ports.store.read() as tx:
         return await _view(tx, await tx.delivery_of_order(order_id), user, ports)
 
 
-async def for_service(*, order_id: int, ports: flow.Ports) -> View:
+async def for_service(*, order_id: int, ports: all_ports.Ports) -> View:
     """For other services: without the code. Raises NotFound."""
     async with ports.store.read() as tx:
         found = await tx.delivery_of_order(order_id)
@@ -69,7 +70,7 @@ async def for_service(*, order_id: int, ports: flow.Ports) -> View:
 
 
 async def find(
-    *, conditions: list[Any], query: pages.PageQuery, user: auth.User, ports: flow.Ports
+    *, conditions: list[Any], query: pages.PageQuery, user: auth.User, ports: all_ports.Ports
 ) -> tuple[list[View], int]:
     """A page of deliveries; an agent sees its own alone."""
     async with ports.store.read() as tx:
@@ -91,7 +92,7 @@ async def find(
     return views, total
 
 
-async def history(*, delivery_id: int, ports: flow.Ports) -> list[dict[str, Any]]:
+async def history(*, delivery_id: int, ports: all_ports.Ports) -> list[dict[str, Any]]:
     """Every step, oldest first. Raises NotFound."""
     async with ports.store.read() as tx:
         if await tx.delivery(delivery_id) is None:
@@ -99,7 +100,7 @@ async def history(*, delivery_id: int, ports: flow.Ports) -> list[dict[str, Any]
         return [dict(row) for row in await tx.history(delivery_id)]
 
 
-async def by_order(*, order_id: int, user: auth.User, ports: flow.Ports) -> Track:
+async def by_order(*, order_id: int, user: auth.User, ports: all_ports.Ports) -> Track:
     """Where an order is, for its customer, its agent or an ADMIN. Raises NotFound."""
     async with ports.store.read() as tx:
         request = await tx.request_of_order(order_id)
@@ -112,7 +113,7 @@ async def by_order(*, order_id: int, user: auth.User, ports: flow.Ports) -> Trac
         return await _track(tx, request, found, agent, code=code, public=False)
 
 
-async def by_code(*, code: str, ports: flow.Ports) -> Track:
+async def by_code(*, code: str, ports: all_ports.Ports) -> Track:
     """Where a delivery is, for whoever holds its link; until a day after its end. Raises NotFound."""
     async with ports.store.read() as tx:
         found = await tx.delivery_by_code(code)
@@ -142,7 +143,7 @@ async def _track(
     return Track(request=request, delivery=found, agent=agent, timeline=timeline, code=code, public=public)
 
 
-async def _view(tx: store.Transaction, found: store.Delivery | None, user: auth.User, ports: flow.Ports) -> View:
+async def _view(tx: store.Transaction, found: store.Delivery | None, user: auth.User, ports: all_ports.Ports) -> View:
     if found is None:
         raise errors.NotFound
     whole = await _whole(tx, found, shows_phone=user.role != "CUSTOMER" or found.status in domain.LIVE, code=None)
@@ -163,7 +164,7 @@ def _require_party(user: auth.User, request: store.Request, agent: store.Agent |
     raise errors.NotFound
 
 
-def _code(found: store.Delivery, user: auth.User, ports: flow.Ports) -> str | None:
+def _code(found: store.Delivery, user: auth.User, ports: all_ports.Ports) -> str | None:
     if user.id != found.user_id or found.status not in domain.ON_THE_WAY:
         return None
     return domain.one_time_code(
