@@ -140,6 +140,8 @@ async def _reserved(draft: Draft, *, reference: str, ports: Ports) -> AsyncItera
         yield reservation
     except idempotency.InProgress:
         raise  # another try of this key took over, and with the same reference the same goods
+    except errors.DependencyUnavailable:
+        raise  # the database left before it said whether it committed: an order keeps its goods, without one they lapse
     except BaseException:
         await ports.stock.release(reservation.id)
         raise
