@@ -44,7 +44,8 @@ bench: .venv/dev ## Measure, as ratios against a baseline of the same run
 
 .PHONY: clean
 clean: ## Remove the environment, caches and the demo's data
-	@rm -rf .venv .revcart .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@scripts/stores down 2>/dev/null || true
+	@rm -rf .venv .revcart .revcart-stores .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # The environment comes from the committed lock. `base` runs the shop, `dev` adds what tests need.
 .venv/base: pyproject.toml uv.lock scripts/environment

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,12 @@ import websockets
 from websockets.asyncio.client import ClientConnection
 
 from revcart.auth import demo
+from revcart_operator.platform import store
 
 ROOT = Path(__file__).parents[1]
 START_SECONDS = 60
 STOP_SECONDS = 40
+STORES = store.NAMES
 
 # Quicker workers and cheaper password hashes than production has; nothing that changes what is promised.
 PLATFORM = """\
@@ -292,12 +294,24 @@ async def eventually(look: Any, *, seconds: float = 20, every: float = 0.05, wha
         await asyncio.sleep(every)
 
 
+def on(urls: Mapping[str, str]) -> str:
+    """The part of a platform that takes these stores (name → URL) from others; their Secrets bear their names."""
+    arms = (
+        f"    {name}: {{mode: External, external: {{secretRef: {{name: {name}}}, tls: {{mode: Disabled}}}}}}\n"
+        for name in urls
+    )
+    return "  stores:\n" + "".join(arms) if urls else ""
+
+
 @contextlib.contextmanager
-def running(folder: Path, platform: str = PLATFORM) -> Iterator[Shop]:
-    """A shop whose data is under `folder`, ended at the end of the block."""
-    file = folder / "platform.yaml"
-    file.write_text(platform)
-    shop = Shop(data=folder / "data", platform=file)
+def running(folder: Path, platform: str = PLATFORM, *, stores: Mapping[str, str] | None = None) -> Iterator[Shop]:
+    """A shop whose data is under `folder`, ended at the end of the block. `stores`: name → URL of External ones."""
+    file, data = folder / "platform.yaml", folder / "data"
+    for name, url in (stores or {}).items():
+        (data / "secrets" / name).mkdir(parents=True)
+        (data / "secrets" / name / "uri").write_text(url)
+    file.write_text(platform + on(stores or {}))
+    shop = Shop(data=data, platform=file)
     shop.start()
     try:
         yield shop

@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from tests import databases
 from tests.flow import orders
 
 
-@pytest.fixture
-async def world() -> AsyncIterator[orders.World]:
-    async with orders.world() as made:
+@pytest.fixture(params=databases.KINDS)
+async def world(request: pytest.FixtureRequest) -> AsyncIterator[orders.World]:
+    async with orders.world(databases.url("order", kind=request.param)) as made:
         made.around.products[3].stock = 1_000
         yield made
 

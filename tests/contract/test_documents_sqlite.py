@@ -104,14 +104,3 @@ async def test_reopening_keeps_documents_and_takes_new_indexes(tmp_path: Path) -
             "EXPLAIN QUERY PLAN SELECT body FROM things WHERE json_extract(body, '$.\"kind\"') = ?", ("x",)
         ).fetchall()
     assert "things_kind_at_index" in str(plan)
-
-
-async def test_declarations_come_before_open() -> None:
-    store = documents.Documents("sqlite-documents:///:memory:")
-    things = store.collection("things")
-    await store.open()
-    with pytest.raises(RuntimeError, match="before the document store is opened"):
-        store.collection("others")
-    with pytest.raises(RuntimeError, match="before the document store is opened"):
-        things.index(["x"])
-    await store.close()

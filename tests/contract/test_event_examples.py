@@ -18,12 +18,12 @@ from typing import Any, Final, get_args
 import pydantic
 import pytest
 
-from revcart.kit import clock, events
+from revcart.kit import clock, events, topics
 from revcart_operator.platform import catalogue
 
 FOLDER: Final = Path(__file__).parent / "events"
-ORDERS, PAYMENTS = catalogue.ORDER_EVENTS, catalogue.PAYMENT_EVENTS
-NOTIFICATIONS, ANALYTICS = catalogue.NOTIFICATION_EVENTS, catalogue.ANALYTICS_EVENTS
+ORDERS, PAYMENTS = topics.ORDER_EVENTS, topics.PAYMENT_EVENTS
+NOTIFICATIONS, ANALYTICS = topics.NOTIFICATION_EVENTS, topics.ANALYTICS_EVENTS
 
 
 @dataclasses.dataclass(frozen=True)

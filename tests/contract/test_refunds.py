@@ -5,12 +5,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tests import databases
 from tests.flow import payments
 
 
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[payments.World]:
-    async with payments.world(tmp_path) as made:
+@pytest.fixture(params=databases.KINDS)
+async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[payments.World]:
+    url = databases.url("payment", tmp_path, kind=request.param)
+    async with payments.world(tmp_path, database_url=url) as made:
         yield made
 
 

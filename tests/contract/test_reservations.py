@@ -1,40 +1,16 @@
 """Reservations: all lines or none, one hold per reference, never more than there is, whatever comes at once."""
 
 import asyncio
-import contextlib
-import os
-import secrets
 from collections.abc import AsyncIterator
 
 import pytest
-import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import create_async_engine
+from tests import databases
 from tests.flow import groceries
 
 
-@contextlib.asynccontextmanager
-async def _database(kind: str) -> AsyncIterator[str]:
-    """URL of an empty database: SQLite, or MySQL where REVCART_TEST_MYSQL_URL names a server, e.g. root's."""
-    if kind == "sqlite":
-        yield "sqlite+aiosqlite:///:memory:"
-        return
-    server = os.environ.get("REVCART_TEST_MYSQL_URL")
-    if not server:
-        pytest.skip("set REVCART_TEST_MYSQL_URL (mysql+aiomysql://user:password@host:port) to test on MySQL")
-    name = f"revcart_test_{secrets.token_hex(6)}"
-    engine = create_async_engine(server)
-    async with engine.begin() as connection:
-        await connection.exec_driver_sql(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
-    yield sa.make_url(server).set(database=name).render_as_string(hide_password=False)
-    async with engine.begin() as connection:
-        await connection.exec_driver_sql(f"DROP DATABASE {name}")
-    await engine.dispose()
-
-
-@pytest.fixture(params=["sqlite", "mysql"])
-async def url(request: pytest.FixtureRequest) -> AsyncIterator[str]:
-    async with _database(request.param) as made:
-        yield made
+@pytest.fixture(params=databases.KINDS)
+def url(request: pytest.FixtureRequest) -> str:
+    return databases.url("product", kind=request.param)
 
 
 @pytest.fixture

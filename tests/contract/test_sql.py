@@ -5,9 +5,11 @@ import datetime as dt
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from tests import databases
 
 from revcart.kit import clock, errors, events, sql
 
@@ -45,17 +47,22 @@ class Store(sql.Store[Transaction]):
     pass
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "crates.sqlite"
+@pytest.fixture(params=databases.KINDS)
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return databases.with_tables(METADATA, tmp_path, kind=request.param)
 
 
-@pytest.fixture
-async def store(path: Path) -> AsyncIterator[Store]:
-    database = sql.Database(f"sqlite+aiosqlite:///{path}", service="crate", clock=clock.System())
+async def opened(url: str, **options: Any) -> Store:
+    database = sql.Database(url, service="crate", clock=clock.System(), **options)
     await database.open(METADATA)
-    yield Store(database)
-    await database.close()
+    return Store(database)
+
+
+@pytest.fixture
+async def store(url: str) -> AsyncIterator[Store]:
+    made = await opened(url)
+    yield made
+    await made.database.close()
 
 
 async def test_committed_together_or_not_at_all(store: Store) -> None:
@@ -85,6 +92,25 @@ async def test_a_reader_cannot_write(store: Store) -> None:
     with pytest.raises(sa.exc.OperationalError):
         async with store.read() as tx:
             await tx.add("a", 1)
+
+
+async def test_a_reader_sees_one_state_from_its_first_look_to_its_last(store: Store) -> None:
+    async with store.transaction() as tx:
+        await tx.add("a", 1)
+    async with store.read() as reader:
+        assert await reader.apples("a") == 1
+        async with store.transaction() as tx:
+            await tx.take("a")
+        assert await reader.apples("a") == 1
+
+
+async def test_a_reader_that_asked_nothing_leaves_a_connection_that_writes(url: str) -> None:
+    store = await opened(url, pool_size=1)
+    async with store.read():
+        pass
+    async with store.transaction() as tx:
+        await tx.add("a", 1)
+    await store.database.close()
 
 
 async def test_fifty_at_once_take_ten_apples(store: Store) -> None:
@@ -140,9 +166,9 @@ async def test_cancelled_at_any_moment_the_next_writer_need_not_wait(store: Stor
             await tx.add("half", 1)
             await tx.apples("half")
 
-    for milliseconds in range(300):
+    for step in range(300):
         task = asyncio.create_task(work())
-        await asyncio.sleep(milliseconds % 60 / 15_000)
+        await asyncio.sleep(step % 60 / 15_000)
         task.cancel()
         abandoned = (await asyncio.gather(task, return_exceptions=True))[0]  # kept: so would a logged traceback be
         async with asyncio.timeout(2), store.transaction() as tx:
@@ -172,10 +198,66 @@ async def test_upsert_and_insert_if_absent(store: Store) -> None:
         assert await tx.apples("b") == 3
 
 
-async def test_constraints_hold(store: Store) -> None:
-    with pytest.raises(sa.exc.IntegrityError):
+async def test_twenty_at_once_insert_one_row_and_each_may_lock_it(store: Store) -> None:
+    async def meet(name: str) -> bool:
         async with store.transaction() as tx:
-            await tx.add("a", -1)
+            new = await sql.insert_if_absent(tx.connection, CRATES, {"name": name, "apples": 0})
+            locked = sa.select(CRATES).where(CRATES.c.name == name).with_for_update()
+            assert (await tx.connection.execute(locked)).one().apples == 0
+            return new
+
+    for name in ("a", "b", "c"):
+        assert sum(await asyncio.gather(*(meet(name) for _ in range(20)))) == 1
+
+
+async def test_insert_if_absent_passes_over_nothing_but_a_key_that_is_taken(store: Store) -> None:
+    with pytest.raises(sa.exc.DBAPIError):
+        async with store.transaction() as tx:
+            await sql.insert_if_absent(tx.connection, CRATES, {"name": "a", "apples": -1})
+    async with store.read() as tx:
+        assert await tx.apples("a") is None
+
+
+async def test_text_is_compared_by_its_letters_and_sorted_by_code_point(store: Store) -> None:
+    names = ["Zimt", "apfel", "Äpfel", "zimt", "Apfel", "म", "🍏"]
+    async with store.transaction() as tx:
+        for name in names:
+            assert await sql.insert_if_absent(tx.connection, CRATES, {"name": name, "apples": 1})
+    async with store.read() as tx:
+        found = (await tx.connection.scalars(sa.select(CRATES.c.name).order_by(CRATES.c.name))).all()
+    assert found == sorted(names)
+
+
+async def test_a_full_pool_is_an_outage_after_a_while(url: str) -> None:
+    store = await opened(url, pool_size=1, wait_seconds=0.3)
+    async with store.transaction() as tx:
+        await tx.add("a", 1)
+        with pytest.raises(errors.DependencyUnavailable) as caught:
+            await asyncio.create_task(_take_one(store))
+        assert caught.value.retry_after is not None
+    assert await asyncio.create_task(_take_one(store))
+    await store.database.close()
+
+
+async def _take_one(store: Store) -> bool:
+    async with store.transaction() as tx:
+        return await tx.take("a")
+
+
+async def test_pool_use_is_measured(store: Store) -> None:
+    async with store.transaction():
+        assert "revcart_database_pool_used 1.0" in store.database.metrics.exposition().decode()
+    assert "revcart_database_pool_used 0.0" in store.database.metrics.exposition().decode()
+
+
+async def test_constraints_hold(store: Store) -> None:
+    async with store.transaction() as tx:
+        await tx.add("b", 1)
+    for name, apples in (("a", -1), ("b", 1)):
+        with pytest.raises(sa.exc.DBAPIError) as caught:  # MySQL's failed check is an OperationalError
+            async with store.transaction() as tx:
+                await tx.add(name, apples)
+        assert isinstance(caught.value, sa.exc.IntegrityError | sa.exc.OperationalError)
 
 
 async def test_an_event_acts_once(store: Store) -> None:
@@ -202,6 +284,27 @@ async def test_a_failed_handler_does_not_use_up_its_event(store: Store) -> None:
         await tx.add("a", 1)
 
 
+async def test_the_same_event_at_once_acts_once(store: Store) -> None:
+    event = events.Received(
+        id="0198-3", type="x", subject="1", time=dt.datetime.now(dt.UTC), data=CratePacked(crate_id=1), traceparent=""
+    )
+
+    async def handle(number: int) -> None:
+        async with store.transaction(received=event) as tx:
+            await tx.add(str(number), 1)
+
+    outcomes = await asyncio.gather(*(handle(number) for number in range(10)), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes if outcome is not None] == [events.Repeated] * 9
+    async with store.read() as tx:
+        assert len((await tx.connection.execute(sa.select(CRATES))).all()) == 1
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "tables.db"
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 async def test_a_locked_database_is_an_outage(store: Store, path: Path) -> None:
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -223,23 +326,22 @@ async def test_a_database_that_cannot_be_opened_is_an_outage(tmp_path: Path) -> 
     await database.close()
 
 
-async def test_what_was_committed_is_there_after_reopening(store: Store, path: Path) -> None:
+async def test_what_was_committed_is_there_after_reopening(store: Store, url: str) -> None:
     async with store.transaction() as tx:
         await tx.add("a", 5)
     await store.database.close()
-    again = sql.Database(f"sqlite+aiosqlite:///{path}", service="crate", clock=clock.System())
-    await again.open(METADATA)
-    async with Store(again).read() as tx:
+    again = await opened(url)
+    async with again.read() as tx:
         assert await tx.apples("a") == 5
-    await again.close()
+    await again.database.close()
 
 
 async def test_memory_is_a_database_too() -> None:
-    database = sql.Database("sqlite+aiosqlite:///:memory:", service="crate", clock=clock.System())
-    await database.open(METADATA)
-    store = Store(database)
+    store = await opened("sqlite+aiosqlite:///:memory:")
+    async with store.database.begin() as connection:
+        await connection.run_sync(METADATA.create_all)
     async with store.transaction() as tx:
         await tx.add("a", 1)
     async with store.read() as tx:
         assert await tx.apples("a") == 1
-    await database.close()
+    await store.database.close()

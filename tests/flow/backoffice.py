@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from revcart.admin import app as admin
 from revcart.kit import clock, hub, registry, testing
+from tests import databases
 
 ADMIN = 1
 OWNERS = ("product", "order", "user", "payment", "delivery", "analytics")
@@ -104,7 +105,7 @@ async def world(folder: Path | None = None) -> AsyncIterator[World]:
     identity = testing.Identity(time)
     embedded = hub.Hub(None, time)
     identity.install(embedded)
-    database = f"sqlite+aiosqlite:///{folder / 'admin.db'}" if folder else "sqlite+aiosqlite:///:memory:"
+    database = databases.url("admin", folder)
     owners = {name: Owner() for name in OWNERS}
     async with embedded:
         for name, owner in owners.items():

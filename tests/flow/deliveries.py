@@ -15,6 +15,7 @@ from starlette.routing import Route
 from revcart.delivery import app as delivery
 from revcart.kit import bus, clock, hub, ids, registry, testing
 from revcart.kit import events as bus_events
+from tests import databases
 
 SHOP = (12.9716, 77.5946)
 CUSTOMER, AGENT, OTHER_AGENT, ADMIN = 7, 21, 22, 1
@@ -106,7 +107,7 @@ async def world() -> AsyncIterator[World]:
 
     settings = testing.settings(
         delivery.Settings,
-        database_url="sqlite+aiosqlite:///:memory:",
+        database_url=databases.url("delivery"),
         delivery_otp_key="an-otp-key-for-tests-only",
         delivery_dispatch_seconds=0.05,
     )

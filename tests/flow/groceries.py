@@ -13,6 +13,7 @@ from redis.backoff import NoBackoff
 
 from revcart.kit import bus, clock, events, hub, testing
 from revcart.product import app as product_app
+from tests import databases
 
 
 @dataclasses.dataclass
@@ -125,7 +126,9 @@ class _Away:
 
 
 @contextlib.asynccontextmanager
-async def opened(*, cache_is_away: bool = False, **values: Any) -> AsyncIterator[Groceries]:
+async def opened(
+    *, cache_is_away: bool = False, database_url: str | None = None, **values: Any
+) -> AsyncIterator[Groceries]:
     """The service running; `values` are its settings."""
     time = clock.Manual()
     identity = testing.Identity(time)
@@ -135,7 +138,11 @@ async def opened(*, cache_is_away: bool = False, **values: Any) -> AsyncIterator
         shared.cache = _Away()  # type: ignore[assignment]
     settings = testing.settings(
         product_app.Settings,
-        **{"database_url": "sqlite+aiosqlite:///:memory:", "product_sweep_seconds": 0.05, **values},
+        **{
+            "database_url": values.get("database_url") or databases.url("product"),
+            "product_sweep_seconds": 0.05,
+            **values,
+        },
     )
     async with shared:
         app = product_app.create_app(settings, hub=shared)

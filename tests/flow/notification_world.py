@@ -21,6 +21,7 @@ from revcart.kit import bus, clock, events, hub, ids, registry, testing, tokens
 from revcart.notification import app as notification
 from revcart.notification import store
 from revcart.stomp import frames, parser
+from tests import mongodb
 
 CUSTOMER, OTHER, AGENT, OTHER_AGENT, ADMIN = 7, 8, 21, 22, 1
 ORDER = 900
@@ -280,7 +281,7 @@ async def eventually(find: Callable[[], Awaitable[Any]], good: Callable[[Any], b
 
 @contextlib.asynccontextmanager
 async def world(folder: Path | None = None, **settings: Any) -> AsyncIterator[World]:
-    """`folder`: keep the documents there."""
+    """`folder`: keep the documents there (or in a database that goes with it); `documents_url` overrules it."""
     time = clock.Manual()
     identity = testing.Identity(time)
     embedded = hub.Hub(None, time)
@@ -309,8 +310,7 @@ async def world(folder: Path | None = None, **settings: Any) -> AsyncIterator[Wo
     quick = {"notification_dispatch_seconds": 0.05, "notification_relay_seconds": 0.05}
     made = testing.settings(
         notification.Settings,
-        documents_url=f"sqlite-documents:///{folder}/notification.db" if folder else "",
-        **{**quick, **settings},
+        **{"documents_url": mongodb.url("notification", folder), **quick, **settings},
     )
     async with embedded:
         for name, route in fakes.items():

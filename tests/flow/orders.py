@@ -7,7 +7,6 @@ import datetime as dt
 import itertools
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -19,6 +18,7 @@ from starlette.routing import Route
 
 from revcart.kit import bus, clock, events, hub, registry, testing
 from revcart.order import app as order
+from tests import databases
 
 CUSTOMER, STRANGER, ADMIN = 7, 8, 1
 START = dt.datetime(2026, 1, 31, 4, 0, tzinfo=dt.UTC)  # 09:30 in the shop
@@ -200,14 +200,14 @@ class World:
         return [step["action"] for step in await self.call("GET", f"/api/orders/{order_id}/history", user=ADMIN)]
 
 
-def settings(database: Path | None, **values: Any) -> order.Settings:
-    url = f"sqlite+aiosqlite:///{database or ':memory:'}"
+def settings(database_url: str | None, **values: Any) -> order.Settings:
+    url = database_url or databases.url("order")
     quick = {"order_sweep_seconds": 0.05}
     return testing.settings(order.Settings, database_url=url, demo_data=True, **{**quick, **values})
 
 
 @contextlib.asynccontextmanager
-async def world(database: Path | None = None, **values: Any) -> AsyncIterator[World]:
+async def world(database_url: str | None = None, **values: Any) -> AsyncIterator[World]:
     """Order alone, among doubles. The cart of CUSTOMER holds two butters (₹90) of ten."""
     time = clock.Manual(START)
     identity = testing.Identity(time)
@@ -226,7 +226,7 @@ async def world(database: Path | None = None, **values: Any) -> AsyncIterator[Wo
             instance = registry.Instance(service=name, id=name, address=f"asgi://{name}", app=application)
             await shared.registry.register(instance)
         await shared.bus.subscribe("test", topics=["order-events"], handler=listen)
-        async with running(settings(database, **values), shared) as (made.app, made.client):
+        async with running(settings(database_url, **values), shared) as (made.app, made.client):
             yield made
 
 

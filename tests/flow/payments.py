@@ -19,6 +19,7 @@ from revcart.kit import bus, clock, events, hub, ids, registry, testing
 from revcart.payment import app
 from revcart.paysim import app as paysim
 from revcart.paysim import testing as paysim_testing
+from tests import databases
 
 KEY_ID, KEY_SECRET, WEBHOOK_SECRET = "rzp_test_world", "key-secret-of-the-tests", "webhook-secret-of-the-tests"
 CUSTOMER, STRANGER, ADMIN = 7, 8, 1
@@ -242,7 +243,7 @@ async def world(folder: Path, *, webhooks: bool = False, **settings: Any) -> Asy
         configured = testing.settings(
             app.Settings,
             **{
-                "database_url": f"sqlite+aiosqlite:///{folder}/payments.db",
+                "database_url": databases.url("payment", folder),
                 "payment_razorpay_url": double_url,
                 "payment_razorpay_seconds": 1.0,
                 "payment_key_id": KEY_ID,

@@ -13,6 +13,7 @@ from cryptography import fernet
 from revcart.auth import app as auth_app
 from revcart.kit import clock, events, hub, testing
 from revcart.user import app as user_app
+from tests import databases
 
 PASSWORD = "correct horse battery"
 KEY_ENCRYPTION_KEY = testing.EVENTS_KEY
@@ -81,7 +82,7 @@ def decrypted(secret: str) -> dict[str, str]:
 
 def stored_bytes(folder: Path) -> bytes:
     """Everything that auth has written to its database."""
-    return b"".join(file.read_bytes() for file in folder.glob("auth.db*"))
+    return databases.content(databases.url("auth", folder))
 
 
 def text_in(folder: Path) -> str:
@@ -97,7 +98,7 @@ def auth_settings(folder: Path, **values: Any) -> auth_app.Settings:
     return testing.settings(
         auth_app.Settings,
         **{
-            "database_url": f"sqlite+aiosqlite:///{folder}/auth.db",
+            "database_url": databases.url("auth", folder),
             "auth_bcrypt_rounds": 4,
             "auth_otp_key": OTP_KEY,
             "auth_key_encryption_key": KEY_ENCRYPTION_KEY,
@@ -109,7 +110,7 @@ def auth_settings(folder: Path, **values: Any) -> auth_app.Settings:
 
 
 def user_settings(folder: Path, **values: Any) -> user_app.Settings:
-    return testing.settings(user_app.Settings, **{"database_url": f"sqlite+aiosqlite:///{folder}/user.db", **values})
+    return testing.settings(user_app.Settings, **{"database_url": databases.url("user", folder), **values})
 
 
 @contextlib.asynccontextmanager

@@ -12,6 +12,7 @@ import httpx2
 
 from revcart.analytics import app as analytics
 from revcart.kit import bus, clock, events, hub, ids, testing
+from tests import mongodb
 
 ADMIN = 1
 NOON = dt.datetime(2026, 1, 31, 6, 30, tzinfo=dt.UTC)  # 12:00 in Asia/Kolkata, a Saturday
@@ -65,14 +66,16 @@ class World:
 
 
 @contextlib.asynccontextmanager
-async def world(folder: Path | None = None, *, now: dt.datetime = NOON) -> AsyncIterator[World]:
+async def world(
+    folder: Path | None = None, *, now: dt.datetime = NOON, documents_url: str | None = None
+) -> AsyncIterator[World]:
     time = clock.Manual(now)
     identity = testing.Identity(time)
     embedded = hub.Hub(None, time)
     identity.install(embedded)
     settings = testing.settings(
         analytics.Settings,
-        documents_url=f"sqlite-documents:///{folder / 'analytics.db'}" if folder else "sqlite-documents://",
+        documents_url=documents_url or mongodb.url("analytics", folder),
         analytics_round_seconds=0.02,
     )
     async with embedded:

@@ -1,12 +1,12 @@
 """Whatever an ADMIN changes is passed to its owner and back unchanged, and written down so that no trace can go."""
 
 import asyncio
-import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import databases
 from tests.flow import backoffice
 from tests.flow.backoffice import problem
 
@@ -169,9 +169,7 @@ async def test_tampering_shows(tmp_path: Path, tampering: str, broken: int) -> N
         for number in (4, 5):
             await world.ask("PUT", f"/products/{number}", json={"price": 2.5, "name": "दूध"})
         assert await world.get("/audit/verify") == {"ok": True, "rows": 4, "firstBrokenId": None}
-        with sqlite3.connect(tmp_path / "admin.db") as connection:
-            connection.execute(tampering)
-        connection.close()
+        databases.execute(databases.url("admin", tmp_path), tampering.replace("after", "`after`"))
         verdict = await world.get("/audit/verify")
     assert verdict == {"ok": False, "rows": broken - 1, "firstBrokenId": broken}
 
@@ -188,9 +186,7 @@ async def test_changes_at_once_make_one_chain(tmp_path: Path) -> None:
 
 async def test_nothing_is_sent_when_it_cannot_be_noted(tmp_path: Path) -> None:
     async with backoffice.world(tmp_path) as world:
-        with sqlite3.connect(tmp_path / "admin.db") as connection:
-            connection.execute("DROP TABLE audit_head")
-        connection.close()
+        databases.execute(databases.url("admin", tmp_path), "DROP TABLE audit_head")
         answer = await world.ask("POST", "/products", json={"sku": "X"})
         assert answer.status_code == 500
         assert world.owners["product"].changes() == []

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests import mongodb
 from tests.flow import reports
 from tests.flow.reports import NOON, Event, Order, rupees
 
@@ -34,7 +35,8 @@ def viewed(**who: Any) -> Event:
 
 
 def everything_in(folder: Path) -> bytes:
-    return b"".join(path.read_bytes() for path in folder.iterdir())
+    files = b"".join(path.read_bytes() for path in folder.iterdir())
+    return files + mongodb.stored(mongodb.url("analytics", folder))
 
 
 async def test_new_and_returning_buyers() -> None:
@@ -126,6 +128,7 @@ async def test_no_name_or_address_is_kept_and_erasure_leaves_the_numbers(tmp_pat
     assert before["topCustomers"] == [{"userId": 7, "orders": 1, "net": 103.16}]
     assert after["topCustomers"] == []
     stored = everything_in(tmp_path)
+    assert b"RC1" in stored
     for personal in (b"example.com", b"Somebody", b"9876543210", b"a-session-of-seven"):
         assert personal not in stored
 

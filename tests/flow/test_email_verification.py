@@ -2,7 +2,6 @@
 
 import logging
 import re
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import structlog
 
 from revcart.auth import domain
 from revcart.kit import telemetry
+from tests import databases
 from tests.flow import people
 
 EMAIL = "asha@example.org"
@@ -82,7 +82,7 @@ async def test_r04_code_is_random_and_hashed(tmp_path: Path) -> None:
         assert all(len(code) == 6 and code.isdecimal() for code in codes)
         assert len(set(codes)) >= 19, "20 of a million: two pairs alike mean a poor generator"
 
-        stored = sqlite3.connect(tmp_path / "auth.db").execute("SELECT code_hash FROM one_time_codes").fetchall()
+        stored = databases.execute(databases.url("auth", tmp_path), "SELECT code_hash FROM one_time_codes")
         assert len(stored) == 20
         assert all(len(digest) == 32 for (digest,) in stored)
         content = people.stored_bytes(tmp_path)
@@ -122,7 +122,7 @@ async def test_r05_tries_and_time_are_limited(tmp_path: Path) -> None:
         assert (await verify(shop, third)).json() == {"emailVerified": True}
         assert (await verify(shop, third)).json() == {"emailVerified": True}, "a repeat is harmless"
         unused = "SELECT count(*) FROM one_time_codes WHERE used_at IS NULL"
-        assert sqlite3.connect(tmp_path / "auth.db").execute(unused).fetchone() == (0,), "used once, it is dead"
+        assert databases.execute(databases.url("auth", tmp_path), unused) == [(0,)], "used once, it is dead"
 
 
 async def test_an_unknown_address_is_like_a_wrong_code(tmp_path: Path) -> None:

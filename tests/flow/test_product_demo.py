@@ -8,11 +8,12 @@ from PIL import Image
 
 from revcart.product import demo
 from revcart.product.demo import motifs, paint
+from tests import databases
 from tests.flow import groceries
 
 
 async def test_the_demo_shop_is_full_and_gets_its_pictures(tmp_path: Path) -> None:
-    url = f"sqlite+aiosqlite:///{tmp_path}/products.db"
+    url = databases.url("product", tmp_path)
     async with groceries.opened(demo_data=True, database_url=url) as shop:
         answer = (await shop.client.get("/api/products?size=100")).json()
         assert answer["totalElements"] >= 128

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -149,6 +150,10 @@ def test_status_is_1_while_a_service_is_down_and_3_when_nothing_runs(shop: Shop)
     told = json.loads(shops.revcart("status", "--data", str(shop.data), "-o", "json").stdout)
     assert (told["running"], told["pid"], told["state"]) == (True, shop.process.pid, "serving")
     assert {each["name"]: each["status"] for each in told["services"] if each["status"] != "UP"} == {"delivery": "DOWN"}
+    stores = {each["name"]: (each["kind"], each["status"], each["trouble"]) for each in told["stores"]}
+    assert stores.pop("mysql") == ("embedded", "DEGRADED", "away for delivery")
+    assert set(stores) == {"mongodb", "redis", "kafka", "consul"}
+    assert re.search(r"^ *mysql +DEGRADED +embedded +away for delivery", running.stdout, re.MULTILINE)
     shop.end()
     stopped = shops.revcart("status", "--data", str(shop.data), "-o", "json")
     assert (stopped.returncode, json.loads(stopped.stdout)["running"]) == (3, False)

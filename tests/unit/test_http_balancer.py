@@ -74,3 +74,14 @@ def test_the_budget_is_a_tenth_and_ten_saved_up() -> None:
     for _ in range(11):
         budget.earn()
     assert [budget.spend() for _ in range(2)] == [True, False]
+
+
+def test_a_budget_of_none_allows_none_and_fills_again() -> None:
+    budget = balancer.Budget()
+    budget.tune(ratio=0)
+    budget.earn()
+    assert not budget.spend()
+    budget.tune(ratio=0.5)
+    for _ in range(2):
+        budget.earn()
+    assert [budget.spend() for _ in range(2)] == [True, False]

@@ -34,6 +34,7 @@ async def world() -> AsyncIterator[World]:
         registry=instances,
         tokens=tokens.ServiceTokens([testing.SERVICE_SECRET], clock=time),
         clock=time,
+        metrics=telemetry.Metrics("order"),
     )
     here = World(client, instances, time, [], [], asyncio.Event())
 

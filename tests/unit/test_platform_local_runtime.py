@@ -196,10 +196,22 @@ async def test_a_setting_that_no_service_has_is_refused_with_the_one_that_was_me
     assert fakes.told == []
 
 
-async def test_external_stores_are_refused_in_one_sentence() -> None:
-    wanted = platform("  stores: {redis: {mode: External, external: {secretRef: {name: r}}}}\n")
-    with pytest.raises(refusals.ExternalStore, match=r"stores\.redis: .*write mode: Managed"):
-        await shop(Fakes(), platform=wanted).start()
+async def test_a_store_that_is_away_is_named_with_its_address_before_anything_starts(tmp_path: Path) -> None:
+    with socket.socket() as nobody:  # bound, not listening
+        nobody.bind(("127.0.0.1", 0))
+        port = nobody.getsockname()[1]
+        wanted = platform(
+            f"  stores: {{redis: {{mode: External, external: {{host: 127.0.0.1, port: {port}, tls: {{mode: Disabled}}}}}}}}\n"
+        )
+        fakes = Fakes()
+        with pytest.raises(refusals.StoresAway) as refused:
+            await shop(fakes, platform=wanted, data=tmp_path).start()
+    assert str(refused.value) == (
+        f"The store redis at 127.0.0.1:{port} does not serve: nothing listens there; nothing was started."
+    )
+    assert fakes.told == []
+    assert fakes.settings == {}
+    assert not (tmp_path / "run.json").exists()
 
 
 def test_a_service_that_is_not_written_is_a_loud_failure() -> None:

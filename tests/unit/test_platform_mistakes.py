@@ -68,6 +68,20 @@ def mistakes(text: str) -> list[str]:
             "remove it, or write mode: External",
         ),
         (
+            "  stores: {mysql: {mode: External, external: {port: 3306}}}",
+            "spec.stores.mysql.external.host (line 7): say where the server is: write host, or secretRef: {name: …}, "
+            "a Secret with the key host or uri",
+        ),
+        (
+            "  stores: {kafka: {mode: External, external: {}}}",
+            "spec.stores.kafka.external.bootstrapServers (line 7): say where the brokers are: write bootstrapServers: "
+            "[broker-1.example.com:9096], or secretRef: {name: …}, a Secret with the key bootstrap-servers or uri",
+        ),
+        (
+            "  stores: {redis: {mode: External, external: {host: r, port: 0}}}",
+            "spec.stores.redis.external.port (line 7): must be at least 1; 0 is not",
+        ),
+        (
             "  exposure: {type: Ingress}",
             "spec.exposure.host (line 7): an exposed platform needs its host name: write host: shop.example.com",
         ),

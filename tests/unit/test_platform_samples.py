@@ -25,6 +25,11 @@ def test_development_has_demo_data_and_takes_no_real_money() -> None:
     assert effective.resolve(platform).spec.services.payment.razorpay.mode == "Simulated"
 
 
+def test_external_takes_every_store_from_others() -> None:
+    stores = loading.read(SAMPLES / "external.yaml").spec.stores
+    assert all(getattr(stores, name).mode is store.Mode.EXTERNAL for name in store.NAMES)
+
+
 def test_high_availability_runs_no_store_itself() -> None:
     stores = loading.read(SAMPLES / "high-availability.yaml").spec.stores
     assert all(getattr(stores, name).mode is store.Mode.EXTERNAL for name in store.NAMES)

@@ -8,7 +8,7 @@ import pytest
 from revcart.kit import settings as kit_settings
 from revcart_operator.local import modules, secrets
 from revcart_operator.platform import catalogue, effective, loading
-from revcart_operator.render import settings
+from revcart_operator.render import references, settings
 
 HEAD = """\
 apiVersion: platform.revcart.io/v1alpha1
@@ -45,7 +45,7 @@ def facts(**more: Any) -> settings.Facts:
         "storefront_url": "http://localhost:4200",
         "razorpay_url": "http://127.0.0.1:8091",
         "secrets": secrets.make(),
-        "referred": REFERRED,
+        "referred": references.References(values=REFERRED, folder="/s"),
     }
     return settings.Facts(**{**known, **more})
 
@@ -103,10 +103,10 @@ def test_live_payments_go_to_razorpay_with_the_secrets_keys() -> None:
 
 def test_a_missing_key_of_a_secret_is_named_with_its_place() -> None:
     with pytest.raises(
-        settings.MissingSecret,
+        references.MissingSecret,
         match=r"spec\.services\.payment\.razorpay\.secretRef refers to the secret razorpay, which has no key key-id",
     ):
-        rendered("payment", EVERYTHING, referred={})
+        rendered("payment", EVERYTHING, referred=references.References())
 
 
 def test_a_mail_login_is_quoted_in_its_url() -> None:

@@ -7,6 +7,7 @@ from typing import get_args
 
 import pytest
 
+from revcart.kit import topics
 from revcart.order import domain as order
 from revcart_operator.platform import catalogue
 
@@ -40,7 +41,7 @@ def test_r55_names_are_the_seeds() -> None:
     assert {service.name for service in catalogue.SERVICES} == set(PORTS)
     assert {name: services[name].database for name in DATABASES} == DATABASES
     assert {name: services[name].documents for name in DOCUMENTS} == DOCUMENTS
-    assert {topic.name for topic in catalogue.TOPICS} == TOPICS
+    assert {topic.name for topic in topics.TOPICS} == TOPICS
     for name, port in PORTS.items():
         module = importlib.import_module(f"revcart.{name}.app")
         fields = module.Settings.model_fields

@@ -15,7 +15,7 @@ from revcart.kit import telemetry
 from revcart_operator.cli import board, welcome
 from revcart_operator.local import folder, modules, refusals, runtime
 from revcart_operator.platform import spec
-from revcart_operator.render import settings
+from revcart_operator.render import references
 
 DONE = 0
 REFUSED = 1
@@ -36,7 +36,7 @@ def run(
         telemetry.configure("INFO", "json", "revcart", directory=place.logs)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(platform, place=place, port_offset=port_offset, load=load, console=console))
-    except settings.MissingSecret as error:
+    except references.MissingSecret as error:
         print(f"{error}; write it to the file {place.secret(error.name, error.key)}.", file=sys.stderr)
         return REFUSED
     except refusals.Refusal as error:
@@ -62,6 +62,7 @@ async def _serve(
         port_offset=port_offset,
         load=load,
         on_state=lambda service, reached: shown.set(service, reached),
+        on_progress=lambda line: console.print(line, soft_wrap=True, highlight=False, markup=False),
     )
     shown = board.Board([service.name for service in shop.services], addresses=shop.addresses, console=console)
     with shown.shown(), _made_to_stay():

@@ -48,7 +48,7 @@ def up(
     port_offset: Annotated[int, typer.Option(min=0, help="Added to every port (8080-8091).")] = 0,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Return once it serves; it runs on.")] = False,
 ) -> None:
-    """Run the whole platform in this process, on embedded stores. Ctrl-C stops it; nothing is lost."""
+    """Run the whole platform in this process; Managed stores are embedded. Ctrl-C stops it; nothing is lost."""
     from revcart_operator.cli import background, foreground
 
     platform = _read(file)
@@ -67,7 +67,7 @@ def down(data: Data = DATA) -> None:
 
 @app.command()
 def status(data: Data = DATA, output: Format = Output.TEXT) -> None:
-    """Ask every service how it is. Exit code 0: all up; 1: some are not; 3: nothing runs."""
+    """Ask every service how it and its stores are. Exit code 0: all up; 1: some are not; 3: nothing runs."""
     from revcart_operator.cli import health
 
     _end(health.show(data, as_json=output is Output.JSON))

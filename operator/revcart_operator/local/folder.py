@@ -12,7 +12,7 @@ bus.sqlite, cache.sqlite, logs/<service>.log
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +21,17 @@ from revcart_operator.local import refusals
 
 STARTING = "starting"
 SERVING = "serving"
+EMBEDDED = "embedded"
+EXTERNAL = "external"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Store:
+    """A store that a platform runs on. `kind`: EMBEDDED, EXTERNAL; `address`: `host:port` of an external one."""
+
+    name: str
+    kind: str
+    address: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +44,7 @@ class Run:
     state: str  # STARTING, SERVING
     since: str  # RFC 3339
     addresses: Mapping[str, str]
+    stores: Sequence[Store]
 
     def alive(self) -> bool:
         return start_time(self.pid) == self.started
@@ -87,8 +99,9 @@ class Folder:
     def run(self) -> Run | None:
         """The platform that runs on this folder; None when there is none, or only the trace of one that died."""
         try:
-            run = Run(**json.loads(self._run_file.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
+            noted = json.loads(self._run_file.read_text(encoding="utf-8"))
+            run = Run(**{**noted, "stores": [Store(**each) for each in noted["stores"]]})
+        except (OSError, ValueError, TypeError, KeyError):
             return None
         return run if run.alive() else None
 

@@ -1,5 +1,7 @@
 """Why a platform does not start on this machine, each in one sentence that says what to do."""
 
+from dataclasses import dataclass
+
 
 class Refusal(Exception):
     """Nothing was started, or everything that was has been stopped again."""
@@ -21,13 +23,31 @@ class AlreadyRunning(Refusal):
         )
 
 
-class ExternalStore(Refusal):
-    def __init__(self, names: tuple[str, ...]) -> None:
-        listed = ", ".join(f"stores.{name}" for name in names)
+@dataclass(frozen=True, kw_only=True)
+class Away:
+    """An External store that does not serve, and why. Holds no password."""
+
+    store: str
+    address: str
+    reason: str
+
+
+class StoresAway(Refusal):
+    """One line per store."""
+
+    def __init__(self, away: tuple[Away, ...]) -> None:
         super().__init__(
-            f"{listed}: `revcart up` runs on embedded stores only and does not connect to External ones yet; "
-            "write mode: Managed for this machine."
+            "\n".join(
+                f"The store {each.store} at {each.address} does not serve: {each.reason}; nothing was started."
+                for each in away
+            )
         )
+        self.away = away
+
+
+class NotPrepared(Refusal):
+    def __init__(self, *, what: str, why: str) -> None:
+        super().__init__(f"{what} could not be prepared: {why}")
 
 
 class NoSuchService(Refusal):

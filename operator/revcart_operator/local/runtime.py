@@ -1,5 +1,7 @@
 """All services of a platform in this process: what `revcart up` runs, and what the flow tests run.
 
+Managed stores are embedded, files under the data folder; External ones are connected to.
+
 async with runtime.Runtime(platform=platform, data=tmp_path, ports=ports.EPHEMERAL) as shop:
     shop.addresses["gateway"]   # "http://127.0.0.1:43211"
     shop.app("order")           # the ASGI application, with or without a port
@@ -21,10 +23,10 @@ from starlette.types import ASGIApp
 from revcart.kit import clock as clocks
 from revcart.kit import hub as hubs
 from revcart.kit import telemetry
-from revcart_operator.local import folder, modules, refusals, secrets, server, state
+from revcart_operator.local import externals, folder, modules, preparing, refusals, secrets, server, state
 from revcart_operator.local import ports as port_binding
 from revcart_operator.platform import catalogue, effective, spec, store, workload
-from revcart_operator.render import settings
+from revcart_operator.render import references, settings, stores
 
 HOST = "127.0.0.1"
 
@@ -56,6 +58,7 @@ class Runtime:
         only: Collection[str] | None = None,
         load: modules.Load = modules.load,
         on_state: Callable[[str, state.State], None] = lambda service, reached: None,
+        on_progress: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.platform = effective.resolve(platform)
         self.services: Sequence[catalogue.Service] = [
@@ -69,6 +72,8 @@ class Runtime:
         self._overrides = overrides or {}
         self._load = load
         self._on_state = on_state
+        self._on_progress = on_progress
+        self._stores: list[folder.Store] = []
         self._apps: dict[str, ASGIApp] = {}
         self._stack = contextlib.AsyncExitStack()
 
@@ -78,17 +83,20 @@ class Runtime:
 
     async def start(self) -> None:
         """Start everything, or nothing: raises a Refusal (or MissingSecret) with all that was begun undone."""
-        self._refuse_external_stores()
         async with contextlib.AsyncExitStack() as stack:
             place = folder.Folder(self._data or Path(stack.enter_context(_temporary())))
             place.prepare()
             stack.enter_context(place.held())
             bound = self._bind(stack)
             facts = self._facts(place, port_binding.numbers(bound))
-            self.addresses.update(_addresses(facts, self.services))
+            self.addresses.update(facts.addresses)
+            external = externals.places(self.platform, self.services, facts.referred)
+            self._stores = _stores(external)
+            await externals.check(external)
             place.note(self._run(folder.STARTING))
             loaded = await self._load_all()
             self._refuse_unread_variables(loaded)
+            await preparing.prepare(self.platform, self.services, facts=facts, tell=self._on_progress)
             hub = hubs.Hub(place.path, self._clock)
             await stack.enter_async_context(hub)
             self._apps = {
@@ -120,12 +128,6 @@ class Runtime:
     ) -> None:
         await self.stop()
 
-    def _refuse_external_stores(self) -> None:
-        stores = self.platform.spec.stores
-        external = tuple(name for name in store.NAMES if getattr(stores, name).mode is store.Mode.EXTERNAL)
-        if external:
-            raise refusals.ExternalStore(external)
-
     def _refuse_unread_variables(self, loaded: Mapping[str, modules.ServiceModule]) -> None:
         """A setting in the CR's `env` that no service reads is a slip of the pen; services would pass over it."""
         read = {name for module in loaded.values() for name in modules.names(module.Settings)}
@@ -146,6 +148,7 @@ class Runtime:
             state=phase,
             since=clocks.to_text(clocks.System().now()),
             addresses=self.addresses,
+            stores=self._stores,
         )
 
     def _bind(self, stack: contextlib.AsyncExitStack) -> dict[str, socket.socket]:
@@ -182,7 +185,8 @@ class Runtime:
             storefront_url="http://localhost:4200",
             razorpay_url=f"http://{HOST}:{numbers.get(catalogue.PAYSIM.name, catalogue.PAYSIM.port)}",
             secrets=secrets.load_or_make(place.secrets),
-            referred=place.referred(),
+            addresses={service.name: f"http://{HOST}:{numbers[service.name]}" for service in self.services},
+            referred=references.References(values=place.referred(), folder=str(place.path / "secrets")),
         )
 
     async def _load_all(self) -> dict[str, modules.ServiceModule]:
@@ -243,6 +247,9 @@ class Runtime:
                 self._on_state(service, state.State.UP)
             yield
         finally:
+            # The gateway first: its requests in flight may still need connections to the others.
+            if gateway := servers.pop("gateway", None):
+                await asyncio.gather(gateway.stop(), return_exceptions=True)
             await asyncio.gather(*(each.stop() for each in servers.values()), return_exceptions=True)
             ticking.cancel()
             await asyncio.gather(ticking, return_exceptions=True)
@@ -268,8 +275,14 @@ async def _tick(servers: Sequence[server.Server]) -> None:
             await each.tick()
 
 
-def _addresses(facts: settings.Facts, services: Sequence[catalogue.Service]) -> dict[str, str]:
-    return {service.name: f"http://{facts.host}:{facts.ports[service.name]}" for service in services}
+def _stores(external: Sequence[stores.Place]) -> list[folder.Store]:
+    addresses = {place.store: place.hosts for place in external}
+    return [
+        folder.Store(
+            name=name, kind=folder.EXTERNAL if name in addresses else folder.EMBEDDED, address=addresses.get(name, "")
+        )
+        for name in store.NAMES
+    ]
 
 
 def _full_names(service: catalogue.Service, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,18 +1,12 @@
 """The catalogue: which services exist, where they listen, what they keep, whom they call and which topics they use.
 
 Written once. The local runtime, the Deployments, the NetworkPolicies, the topics and the docs are made from it; the
-gateway's routes stand in `routes`. Sources: conventions.md "Services" and events.md "Topics".
+gateway's routes stand in `routes`, the topics themselves in `revcart.kit.topics`. Source: conventions.md "Services".
 """
 
 from dataclasses import dataclass
 
-
-@dataclass(frozen=True, kw_only=True)
-class Topic:
-    name: str
-    key: str  # the event field whose text is the message key; order holds per key
-    partitions: int
-    retention_days: int
+from revcart.kit import topics
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,18 +28,7 @@ class Service:
         return f"revcart.{self.name}.app"
 
 
-ORDER_EVENTS = "order-events"
-PAYMENT_EVENTS = "payment-events"
-NOTIFICATION_EVENTS = "notification-events"
-ANALYTICS_EVENTS = "analytics-events"
 LOGS_DATABASE = "revcart_logs"
-
-TOPICS = (
-    Topic(name=ORDER_EVENTS, key="orderId", partitions=6, retention_days=7),
-    Topic(name=PAYMENT_EVENTS, key="orderId", partitions=6, retention_days=14),
-    Topic(name=NOTIFICATION_EVENTS, key="userId", partitions=6, retention_days=3),
-    Topic(name=ANALYTICS_EVENTS, key="subject", partitions=12, retention_days=3),  # by type: events.md "Topics"
-)
 
 # Every service but auth calls auth: it verifies user tokens with auth's public keys.
 SERVICES = (
@@ -71,15 +54,15 @@ SERVICES = (
         port=8081,
         database="revcart_auth",
         cache=True,
-        publishes=(NOTIFICATION_EVENTS, ANALYTICS_EVENTS),
+        publishes=(topics.NOTIFICATION_EVENTS, topics.ANALYTICS_EVENTS),
     ),
     Service(
         name="user",
         port=8082,
         database="revcart_users",
         cache=True,
-        publishes=(NOTIFICATION_EVENTS,),
-        consumes=(ANALYTICS_EVENTS,),
+        publishes=(topics.NOTIFICATION_EVENTS,),
+        consumes=(topics.ANALYTICS_EVENTS,),
         calls=("auth", "cart", "order", "payment", "notification", "delivery", "analytics"),
     ),
     Service(
@@ -87,32 +70,32 @@ SERVICES = (
         port=8083,
         database="revcart_products",
         cache=True,
-        publishes=(ANALYTICS_EVENTS,),
-        consumes=(ORDER_EVENTS,),
+        publishes=(topics.ANALYTICS_EVENTS,),
+        consumes=(topics.ORDER_EVENTS,),
         calls=("auth",),
     ),
     Service(
         name="cart",
         port=8084,
         cache=True,
-        publishes=(ANALYTICS_EVENTS,),
-        consumes=(ORDER_EVENTS,),
+        publishes=(topics.ANALYTICS_EVENTS,),
+        consumes=(topics.ORDER_EVENTS,),
         calls=("auth", "product", "order"),
     ),
     Service(
         name="order",
         port=8085,
         database="revcart_orders",
-        publishes=(ORDER_EVENTS,),
-        consumes=(PAYMENT_EVENTS, ANALYTICS_EVENTS),
+        publishes=(topics.ORDER_EVENTS,),
+        consumes=(topics.PAYMENT_EVENTS, topics.ANALYTICS_EVENTS),
         calls=("auth", "cart", "user", "delivery", "product", "payment"),
     ),
     Service(
         name="payment",
         port=8086,
         database="revcart_payments",
-        publishes=(PAYMENT_EVENTS,),
-        consumes=(ORDER_EVENTS, ANALYTICS_EVENTS),
+        publishes=(topics.PAYMENT_EVENTS,),
+        consumes=(topics.ORDER_EVENTS, topics.ANALYTICS_EVENTS),
         calls=("auth", "order"),
     ),
     Service(
@@ -120,23 +103,23 @@ SERVICES = (
         port=8087,
         documents="revcart_notifications",
         cache=True,
-        publishes=(NOTIFICATION_EVENTS,),
-        consumes=(ORDER_EVENTS, PAYMENT_EVENTS, NOTIFICATION_EVENTS, ANALYTICS_EVENTS),
+        publishes=(topics.NOTIFICATION_EVENTS,),
+        consumes=(topics.ORDER_EVENTS, topics.PAYMENT_EVENTS, topics.NOTIFICATION_EVENTS, topics.ANALYTICS_EVENTS),
         calls=("auth", "user", "order", "delivery"),
     ),
     Service(
         name="delivery",
         port=8088,
         database="revcart_delivery",
-        publishes=(ANALYTICS_EVENTS, NOTIFICATION_EVENTS),
-        consumes=(ORDER_EVENTS, ANALYTICS_EVENTS),
+        publishes=(topics.ANALYTICS_EVENTS, topics.NOTIFICATION_EVENTS),
+        consumes=(topics.ORDER_EVENTS, topics.ANALYTICS_EVENTS),
         calls=("auth", "order", "user"),
     ),
     Service(
         name="analytics",
         port=8089,
         documents="revcart_analytics",
-        consumes=(ORDER_EVENTS, PAYMENT_EVENTS, NOTIFICATION_EVENTS, ANALYTICS_EVENTS),
+        consumes=(topics.ORDER_EVENTS, topics.PAYMENT_EVENTS, topics.NOTIFICATION_EVENTS, topics.ANALYTICS_EVENTS),
         calls=("auth",),
     ),
     Service(
@@ -144,7 +127,7 @@ SERVICES = (
         port=8090,
         database="revcart_admin",
         documents=LOGS_DATABASE,
-        publishes=(NOTIFICATION_EVENTS,),
+        publishes=(topics.NOTIFICATION_EVENTS,),
         calls=(
             "gateway",
             "auth",

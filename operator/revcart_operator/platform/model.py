@@ -114,6 +114,7 @@ Cron = Annotated[
         r"^[0-9*,/-]+( [0-9A-Za-z*,/-]+){4}$", is_a="a cron schedule of five fields", example="0 3 * * *", longest=64
     ),
 ]
+Port = Annotated[int, pydantic.Field(ge=1, le=65535, description="a TCP port", examples=["3306"])]
 Text = Annotated[str, pydantic.Field(max_length=4096)]
 
 

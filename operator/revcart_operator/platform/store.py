@@ -52,11 +52,24 @@ class Tls(model.Model):
 
 
 class External(model.Model):
-    secret_ref: workload.SecretRef = Field(
-        description="a binding Secret with the servicebinding.io keys type host port username password database uri",
+    host: model.Host | None = Field(default=None, description="absent: the Secret's key host, or the one in its uri")
+    port: model.Port | None = Field(default=None, description="absent: the Secret's key port, or the store's usual one")
+    secret_ref: workload.SecretRef | None = Field(
+        default=None,
+        description="a binding Secret with servicebinding.io keys, each optional: host port username password uri "
+        "ca.crt; username.<service> and password.<service> for a user per service; consul: token",
         examples=["{name: shop-mysql}"],
     )
     tls: Tls = Tls()
+
+    RULES: ClassVar = (
+        model.Rule(
+            field="host",
+            message="say where the server is: write host, or secretRef: {name: …}, a Secret with the key host or uri",
+            cel="has(self.host) || has(self.secretRef)",
+            check=lambda it: it.host is not None or it.secret_ref is not None,
+        ),
+    )
 
 
 class Sasl(model.Model):
@@ -65,11 +78,24 @@ class Sasl(model.Model):
 
 
 class ExternalKafka(model.Model):
-    bootstrap_servers: Annotated[tuple[model.Text, ...], Field(min_length=1, max_length=16)] = Field(
-        examples=["[broker-1.example.com:9096]"]
+    bootstrap_servers: Annotated[tuple[model.Text, ...], Field(min_length=1, max_length=16)] | None = Field(
+        default=None, description="absent: the Secret's key bootstrap-servers or uri"
+    )
+    secret_ref: workload.SecretRef | None = Field(
+        default=None, description="a binding Secret with the key bootstrap-servers or uri, and perhaps ca.crt"
     )
     sasl: Sasl | None = None
     tls: Tls = Tls()
+
+    RULES: ClassVar = (
+        model.Rule(
+            field="bootstrapServers",
+            message="say where the brokers are: write bootstrapServers: [broker-1.example.com:9096], or "
+            "secretRef: {name: …}, a Secret with the key bootstrap-servers or uri",
+            cel="has(self.bootstrapServers) || has(self.secretRef)",
+            check=lambda it: it.bootstrap_servers is not None or it.secret_ref is not None,
+        ),
+    )
 
 
 def _arms() -> tuple[model.Rule, ...]:

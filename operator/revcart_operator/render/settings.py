@@ -11,18 +11,9 @@ from typing import Any
 from urllib import parse
 
 from revcart_operator.platform import catalogue, routes, spec, workload
+from revcart_operator.render import references, stores
 
-Value = str | int | float | bool | list[Any]
-
-
-class MissingSecret(Exception):
-    """A Secret that the platform refers to, or one of its keys, is not there."""
-
-    def __init__(self, *, path: str, name: str, key: str) -> None:
-        super().__init__(f"{path} refers to the secret {name}, which has no key {key}")
-        self.path = path
-        self.name = name
-        self.key = key
+Value = str | int | float | bool | list[Any] | dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +37,9 @@ class Secrets:
 class Facts:
     """What only the place knows.
 
-    `databases` and `documents`: database name → URL. `ports`: service → port. `referred`: the contents of the Secrets
-    that the platform names, secret → key → value.
+    `databases`, `documents` (database name → URL) and the three URLs are of Managed stores; those of External ones come
+    from the platform and its Secrets. `ports`: service → port. `referred`: the Secrets that the platform names.
+    `addresses`: service → base URL, where they are found while an External Consul is away.
     """
 
     host: str
@@ -61,13 +53,14 @@ class Facts:
     storefront_url: str
     razorpay_url: str
     secrets: Secrets
-    referred: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    referred: references.References = field(default_factory=references.References)
+    addresses: Mapping[str, str] = field(default_factory=dict)
 
 
 def of(platform: spec.RevCartPlatform, *, service: str, facts: Facts) -> dict[str, Value]:
     """The settings of one service (or paysim) by their full names; `platform` is an effective one.
 
-    Raises MissingSecret.
+    Raises references.MissingSecret.
     """
     if service == catalogue.PAYSIM.name:
         return _paysim(facts)
@@ -80,7 +73,7 @@ def as_text(value: Value) -> str:
     """A value as it stands in an environment variable."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return json.dumps(value, separators=(",", ":")) if isinstance(value, list) else str(value)
+    return json.dumps(value, separators=(",", ":")) if isinstance(value, list | dict) else str(value)
 
 
 def _shared(platform: spec.RevCartPlatform, *, service: str, facts: Facts) -> dict[str, Value]:
@@ -91,17 +84,36 @@ def _shared(platform: spec.RevCartPlatform, *, service: str, facts: Facts) -> di
         "REVCART_PORT": facts.ports[service],
         "REVCART_ENVIRONMENT": _environment(platform),
         "REVCART_LOG_LEVEL": str(platform.spec.services.of(service).log_level),
-        "REVCART_DATABASE_URL": facts.databases.get(entry.database, ""),
-        "REVCART_DOCUMENTS_URL": facts.documents.get(entry.documents, ""),
-        "REVCART_CACHE_URL": facts.cache_url,
-        "REVCART_BUS_URL": facts.bus_url,
-        "REVCART_REGISTRY_URL": facts.registry_url,
+        **_stores(platform, entry, facts=facts),
         "REVCART_EVENTS_KEY": facts.secrets.events_key,
         "REVCART_SERVICE_TOKEN_SECRETS": [facts.secrets.service_token],
         "REVCART_PUBLIC_URL": facts.public_url,
         "REVCART_STOREFRONT_URL": facts.storefront_url,
         "REVCART_OTLP_ENDPOINT": platform.spec.observability.otlp_endpoint,
         "REVCART_DEMO_DATA": platform.spec.demo_data is spec.Switch.ENABLED,
+    }
+
+
+def _stores(platform: spec.RevCartPlatform, entry: catalogue.Service, *, facts: Facts) -> dict[str, Value]:
+    """Empty where the service has no database, or no documents."""
+    external = stores.external(platform)
+
+    def url(store: str, managed: str, database: str = "") -> str:
+        if store not in external:
+            return managed
+        return stores.place(platform, name=store, service=entry.name, secrets=facts.referred).url(database)
+
+    database, documents = entry.database, entry.documents
+    without_consul: dict[str, Value] = {
+        "REVCART_REGISTRY_STATIC": {name: [address] for name, address in facts.addresses.items()}
+    }
+    return {
+        "REVCART_DATABASE_URL": url("mysql", facts.databases.get(database, ""), database) if database else "",
+        "REVCART_DOCUMENTS_URL": url("mongodb", facts.documents.get(documents, ""), documents) if documents else "",
+        "REVCART_CACHE_URL": url("redis", facts.cache_url),
+        "REVCART_BUS_URL": url("kafka", facts.bus_url),
+        "REVCART_REGISTRY_URL": url("consul", facts.registry_url),
+        **(without_consul if "consul" in external else {}),
     }
 
 
@@ -146,7 +158,7 @@ def _auth(platform: spec.RevCartPlatform, facts: Facts) -> dict[str, Value]:
     if auth.first_admin is not None:
         own["REVCART_AUTH_FIRST_ADMIN_EMAIL"] = auth.first_admin.email
         if auth.first_admin.secret_ref is not None:
-            secret = _Secret(facts, auth.first_admin.secret_ref, path="spec.services.auth.firstAdmin.secretRef")
+            secret = facts.referred.secret(auth.first_admin.secret_ref, path="spec.services.auth.firstAdmin.secretRef")
             own["REVCART_AUTH_FIRST_ADMIN_PASSWORD"] = secret["password"]
     return own
 
@@ -160,7 +172,7 @@ def _payment(platform: spec.RevCartPlatform, facts: Facts) -> dict[str, Value]:
             "REVCART_PAYMENT_KEY_SECRET": facts.secrets.razorpay_key_secret,
             "REVCART_PAYMENT_WEBHOOK_SECRETS": [facts.secrets.razorpay_webhook_secret],
         }
-    secret = _Secret(facts, razorpay.secret_ref, path="spec.services.payment.razorpay.secretRef")
+    secret = facts.referred.secret(razorpay.secret_ref, path="spec.services.payment.razorpay.secretRef")
     return {
         "REVCART_PAYMENT_RAZORPAY_URL": "https://api.razorpay.com",
         "REVCART_PAYMENT_KEY_ID": secret["key-id"],
@@ -180,7 +192,7 @@ def _notification(platform: spec.RevCartPlatform, facts: Facts) -> dict[str, Val
         return silent | ({_EMAIL_URL: "console://"} if silent else {})
     login = ""
     if smtp.secret_ref is not None:
-        secret = _Secret(facts, smtp.secret_ref, path="spec.services.notification.smtp.secretRef")
+        secret = facts.referred.secret(smtp.secret_ref, path="spec.services.notification.smtp.secretRef")
         login = f"{parse.quote(secret['username'], safe='')}:{parse.quote(secret['password'], safe='')}@"
     scheme = "smtps" if smtp.tls is workload.SmtpTls.IMPLICIT else "smtp"
     query = "?starttls=required" if smtp.tls is workload.SmtpTls.START_TLS else ""
@@ -216,17 +228,3 @@ _OWN = {
     "notification": _notification,
     "delivery": _delivery,
 }
-
-
-class _Secret:
-    """A Secret that the platform refers to; a key that is not there is the user's mistake, with its place."""
-
-    def __init__(self, facts: Facts, ref: workload.SecretRef, *, path: str) -> None:
-        self._name = ref.name
-        self._path = path
-        self._values = facts.referred.get(ref.name, {})
-
-    def __getitem__(self, key: str) -> str:
-        if key not in self._values:
-            raise MissingSecret(path=self._path, name=self._name, key=key)
-        return self._values[key]

@@ -181,7 +181,7 @@ async def dashboard(*, actor: domain.Actor, ports: Ports) -> schemas.Dashboard:
         recent_orders=parts.values["recent"],
         low_stock=parts.field("low", "content"),
         waiting_deliveries=parts.field("waiting", "totalElements"),
-        services=ports.monitor.registered(),
+        services=await ports.monitor.registered(),
         unavailable=parts.unavailable,
     )
 

@@ -42,8 +42,9 @@ class Monitor:
         self._scrapes: dict[str, collections.deque[Scrape]] = {}
         self._locks: collections.defaultdict[str, asyncio.Lock] = collections.defaultdict(asyncio.Lock)
 
-    def registered(self) -> schemas.ServiceCount:
+    async def registered(self) -> schemas.ServiceCount:
         """How many of the services have an instance that takes calls."""
+        await asyncio.gather(*(self._registry.watch(name) for name in domain.SERVICES))
         up = sum(1 for name in domain.SERVICES if self._registry.instances(name))
         return schemas.ServiceCount(up=up, total=len(domain.SERVICES))
 
@@ -60,6 +61,7 @@ class Monitor:
             return known
 
     async def _probe(self, name: str) -> schemas.ServiceHealth:
+        await self._registry.watch(name)
         instances = self._registry.instances(name)
         calls = transport.Transport()
         try:

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from revcart.admin import domain
-from revcart.kit import pages, sql
+from revcart.kit import columns, pages, sql
 
 metadata = sa.MetaData()
 
@@ -24,8 +24,8 @@ audit_log = sa.Table(
     sa.Column("action", sa.String(64), nullable=False),
     sa.Column("entity_type", sa.String(32), nullable=False),
     sa.Column("entity_id", sa.String(64)),
-    sa.Column("before", sa.Text),
-    sa.Column("after", sa.Text),
+    sa.Column("before", columns.LongText),
+    sa.Column("after", columns.LongText),
     sa.Column("outcome", sa.String(8), nullable=False),
     sa.Column("status", sa.Integer),
     sa.Column("request_id", sa.String(128), nullable=False),

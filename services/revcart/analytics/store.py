@@ -69,6 +69,10 @@ class Store:
         self._orders.index(["status"])
         self._rollups.index(["kind", "interval", "start"])
         self._dirty.index(["interval", "start"])
+        for collection in (self._events, self._notifications):
+            for field in dated[collection]:
+                collection.expire(field, after=domain.EVENTS_KEPT)
+        self._low_stock.expire("since", after=domain.LOW_STOCK_KEPT)  # of the rollups only hours go: `forget` does it
 
     @property
     def _personal(self) -> tuple[documents.Collection, ...]:

@@ -32,7 +32,7 @@ async def reset_password(*, token: str, new_password: str, ports: flow.Ports) ->
     _refuse_the_email(new_password, account=account)
     password_hash = await ports.passwords.hash(new_password)
     async with ports.store.transaction() as tx:
-        account = await _link_owner(tx, digest=digest, ports=ports)
+        account = await _link_owner(tx, digest=digest, ports=ports, lock=True)
         for purpose in _LINKS:
             await tx.codes.kill(account_id=account.id, purpose=purpose)
         await tx.failures.clear(account.email)
@@ -41,8 +41,8 @@ async def reset_password(*, token: str, new_password: str, ports: flow.Ports) ->
     await flow.revoke(ended, ports=ports)
 
 
-async def _link_owner(tx: store.Transaction, *, digest: bytes, ports: flow.Ports) -> domain.Account:
-    code = await tx.codes.by_digest(digest, purposes=_LINKS)
+async def _link_owner(tx: store.Transaction, *, digest: bytes, ports: flow.Ports, lock: bool = False) -> domain.Account:
+    code = await tx.codes.by_digest(digest, purposes=_LINKS, lock=lock)
     if code is None or code.used_at is not None or ports.clock.now() >= code.expires_at:
         raise domain.ResetTokenInvalid
     account = await tx.accounts.get(code.account_id)

@@ -244,11 +244,14 @@ class Codes(Part):
         where = (columns.account_id == account_id, columns.purpose == purpose.value)
         return await self._one(self._select().where(*where).order_by(columns.id.desc()).limit(1).with_for_update())
 
-    async def by_digest(self, digest: bytes, *, purposes: Sequence[domain.Purpose]) -> domain.Code | None:
-        """The code behind a long token, locked."""
+    async def by_digest(
+        self, digest: bytes, *, purposes: Sequence[domain.Purpose], lock: bool = False
+    ) -> domain.Code | None:
+        """The code behind a long token."""
         columns = tables.one_time_codes.c
         where = (columns.code_hash == digest, columns.purpose.in_([purpose.value for purpose in purposes]))
-        return await self._one(self._select().where(*where).limit(1).with_for_update())
+        statement = self._select().where(*where).limit(1)
+        return await self._one(statement.with_for_update() if lock else statement)
 
     async def sent(self, *, account_id: int, purpose: domain.Purpose) -> list[dt.datetime]:
         """When the codes of the last hour were made."""

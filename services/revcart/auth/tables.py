@@ -1,16 +1,11 @@
 """The tables of `revcart_auth`. Tokens, codes and links are kept as digests only."""
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import mysql
 
 from revcart.kit import sql
 
 metadata = sa.MetaData()
 sql.shared_tables(metadata, outbox=True)
-
-
-# Compared byte by byte: to MySQL's usual collation two different mailboxes may be the same word.
-_Address = sa.String(254).with_variant(mysql.VARCHAR(254, charset="utf8mb4", collation="utf8mb4_bin"), "mysql")
 
 
 def _created() -> sa.Column[object]:
@@ -26,14 +21,14 @@ accounts = sa.Table(
     metadata,
     sa.Column("id", sql.Id, primary_key=True, autoincrement=True),
     sa.Column("email", sa.String(254), nullable=False),
-    sa.Column("email_norm", _Address, nullable=False, unique=True),
+    sa.Column("email_norm", sa.String(254), nullable=False, unique=True),
     sa.Column("name", sa.String(50), nullable=False),
     sa.Column("phone", sa.String(16)),
     sa.Column("password_hash", sa.String(72)),
     sa.Column("role", sa.String(16), nullable=False),
     sa.Column("status", sa.String(16), nullable=False),
     sa.Column("email_verified", sa.Boolean, nullable=False),
-    sa.Column("pending_email", _Address),
+    sa.Column("pending_email", sa.String(254)),
     sa.Column("password_changed_at", sql.Instant),
     sa.Column("last_login_at", sql.Instant),
     sa.Column("version", sa.Integer, nullable=False),

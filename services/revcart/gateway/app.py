@@ -1,8 +1,9 @@
 """Composition of the gateway, top to bottom; the only place where its parts are put together."""
 
-import urllib.parse
-from collections.abc import Mapping
-from typing import Any, Literal, Self
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from types import TracebackType
+from typing import Any, Literal
 
 import pydantic
 from starlette import types
@@ -17,7 +18,9 @@ from revcart.gateway import (
     quotas,
     records,
     routes,
+    switches,
     transportsecurity,
+    tuning,
     upstreams,
     visits,
 )
@@ -39,13 +42,17 @@ class Settings(settings.Settings):
     gateway_log_sample: float | None = pydantic.Field(default=None, ge=0, le=1)  # None: 1 in development, else 0.1
     gateway_log_slow_ms: int = 1000
 
-    @pydantic.model_validator(mode="after")
-    def _origins_are_named(self) -> Self:
-        for origin in self.gateway_cors_origins:
-            parts = urllib.parse.urlsplit(origin)
-            if not parts.scheme or not parts.netloc or "*" in origin:
-                raise ValueError(f"REVCART_GATEWAY_CORS_ORIGINS: {origin!r} is no origin; with credentials * is none")
-        return self
+    @pydantic.field_validator("gateway_cors_origins")
+    @classmethod
+    def _origins_are_named(cls, origins: list[str]) -> list[str]:
+        try:
+            return [cors.origin(origin) for origin in origins]
+        except ValueError as error:
+            raise ValueError(f"REVCART_GATEWAY_CORS_ORIGINS: {error}") from error
+
+    @property
+    def origins(self) -> list[str]:
+        return self.gateway_cors_origins or [self.storefront_url]
 
     @property
     def https_only(self) -> bool:
@@ -73,6 +80,15 @@ class Wires(wiring.Wiring):
 
         return actuator.Health(components={"redis": cache, "breakers": breakers}, ready=())
 
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.upstreams.aclose()
+        await super().__aexit__(kind, error, traceback)
+
 
 def create_app(settings: Settings, *, hub: hub.Hub | None = None) -> types.ASGIApp:
     """The gateway: a pure ASGI application in front of a small FastAPI one for its own pages."""
@@ -84,29 +100,52 @@ def create_app(settings: Settings, *, hub: hub.Hub | None = None) -> types.ASGIA
     docs = documentation.Documentation(
         routes_=settings.gateway_routes, client=wires.http, clock=wires.clock, public_url=settings.public_url
     )
-    own = asgi.create(wires=wires, ports=docs, routers=[api.router])
+    own = asgi.create(wires=wires, ports=docs, routers=[api.router], on_start=_discovering(wires))
     local["gateway"] = registry.Instance(service="gateway", id="self", address="asgi://gateway", app=own)
-    return front.Front(
+    gatekeeper = access.Gatekeeper(
+        verifier=wires.verifier,
+        revocations=sessions.Revocations(wires.cache, metrics=wires.metrics),
+        clock=wires.clock,
+    )
+    made = front.Front(
         own=own,
         reception=visits.Reception(settings.gateway_trusted_proxies),
         security=transportsecurity.Guard(
             hosts=settings.gateway_allowed_hosts, public_url=settings.public_url, https_only=settings.https_only
         ),
-        cors=cors.Cors(settings.gateway_cors_origins or [settings.storefront_url], public_origin=settings.public_url),
+        cors=cors.Cors(settings.origins, public_origin=settings.public_url),
         table=routes.Table(settings.gateway_routes),
-        gatekeeper=access.Gatekeeper(
-            verifier=wires.verifier,
-            revocations=sessions.Revocations(wires.cache, metrics=wires.metrics),
-            clock=wires.clock,
-        ),
-        quotas=(
-            quotas.Quotas(limits.Limiter(wires.cache), clock=wires.clock, metrics=wires.metrics)
-            if settings.gateway_rate_limits == "On"
-            else None
-        ),
+        gatekeeper=gatekeeper,
+        quotas=quotas.Quotas(limits.Limiter(wires.cache), clock=wires.clock, metrics=wires.metrics),
+        switches=switches.Switches(gatekeeper),
         upstreams=wires.upstreams,
         records=records.Records(
             metrics=wires.metrics, sample=settings.log_sample, slow_ms=settings.gateway_log_slow_ms
         ),
         docs={"Open": domain.Access.OPEN, "Admin": domain.Access.ADMIN, "Off": None}[settings.gateway_docs],
     )
+    _tune(made, wires=wires, settings=settings)
+    return made
+
+
+def _tune(made: front.Front, *, wires: Wires, settings: Settings) -> None:
+    """Follow the live settings, beginning with those of the start."""
+    defaults = tuning.Defaults(
+        origins=settings.origins,
+        rate_limits=settings.gateway_rate_limits == "On",
+        sample=settings.log_sample,
+        slow_ms=settings.gateway_log_slow_ms,
+        routes=settings.gateway_routes,
+    )
+    tuned = tuning.Tuning(defaults, front=made)
+    tuned.apply(tuning.Document())
+    wires.live.use(tuning.Document, tuned.apply, names=tuned.names)
+
+
+def _discovering(wires: Wires) -> Callable[..., Awaitable[None]]:
+    """The first request to a service must not be the one that waits for its whereabouts."""
+
+    async def discover(*, ports: documentation.Documentation) -> None:
+        await asyncio.gather(*(wires.registry.watch(service) for service in ports.services))
+
+    return discover

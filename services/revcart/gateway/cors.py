@@ -1,5 +1,6 @@
 """Cross-origin requests: the gateway alone speaks CORS, so that no header can be doubled."""
 
+import urllib.parse
 from collections.abc import Iterable
 from typing import Final
 
@@ -23,12 +24,25 @@ _PREFLIGHT: Final = (
 _ACTUAL: Final = ((b"access-control-expose-headers", EXPOSED),)
 
 
+def origin(text: str) -> str:
+    """`text`, if it names one origin: scheme, host and perhaps port. Raises ValueError."""
+    parts = urllib.parse.urlsplit(text)
+    if not parts.scheme or not parts.netloc or parts.path.rstrip("/") or "*" in text:
+        raise ValueError(f"{text!r} is no origin; with credentials * is none")
+    return text
+
+
 class Cors:
     """`origins` may use the API from a browser with credentials; `public_origin`, our own, may open sockets as well."""
 
     def __init__(self, origins: Iterable[str], *, public_origin: str) -> None:
+        self._public_origin = public_origin.rstrip("/").encode()
+        self.allow(origins)
+
+    def allow(self, origins: Iterable[str]) -> None:
+        """From now on these, and no others."""
         self._origins = frozenset(origin.rstrip("/").encode() for origin in origins)
-        self._sockets = self._origins | {public_origin.rstrip("/").encode()}
+        self._sockets = self._origins | {self._public_origin}
 
     def apply(self, visit: visits.Visit) -> bool:
         """Gives the answer its CORS headers; whether that is all there is to answer, the visit being a preflight.

@@ -32,7 +32,7 @@ class Documentation:
     ) -> None:
         listed = list(routes_)
         self._table = routes.Table(listed)
-        self._services = sorted({route.service for route in listed} - {"gateway"})
+        self.services = sorted({route.service for route in listed} - {"gateway"})
         self._client = client
         self._clock = clock
         self._public_url = public_url
@@ -57,14 +57,14 @@ class Documentation:
             now = self._clock.now()
             if self._fetched_at is not None and now - self._fetched_at < FRESH:
                 return
-            fetched = await asyncio.gather(*(self._fetch(service) for service in self._services))
+            fetched = await asyncio.gather(*(self._fetch(service) for service in self.services))
             self._documents |= {
                 service: self._public(service, document)
-                for service, document in zip(self._services, fetched, strict=True)
+                for service, document in zip(self.services, fetched, strict=True)
                 if document is not None
             }
             # As long as one has never answered, each reader asks again: services may still be starting.
-            self._fetched_at = now if len(self._documents) == len(self._services) else None
+            self._fetched_at = now if len(self._documents) == len(self.services) else None
 
     async def _fetch(self, service: str) -> dict[str, Any] | None:
         try:

@@ -74,6 +74,14 @@ class Overloaded(errors.RevCartError):
     status, code, title = 503, "gateway.overloaded", "Too many requests are in progress"
 
 
+class Maintenance(errors.RevCartError):
+    status, code, title = 503, "gateway.maintenance", "The shop is closed for maintenance"
+
+
+class Disabled(errors.RevCartError):
+    status, code, title = 503, "gateway.disabled", "This part of the shop is switched off"
+
+
 class MethodNotAllowed(errors.MethodNotAllowed):
     """Names in `Allow` what the path does take (RFC 9110)."""
 

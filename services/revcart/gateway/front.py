@@ -4,11 +4,10 @@ Size of the head, client address, host, HTTPS, CORS, alias, route, token, rate l
 trip), body limit, breaker, instance, then both ways as a stream. Pure ASGI; no request objects on this path.
 """
 
-import contextlib
 import time
 from typing import Final
 
-from starlette import types
+from starlette import applications, types
 
 from revcart.gateway import (
     access,
@@ -22,6 +21,7 @@ from revcart.gateway import (
     rewriting,
     routes,
     sockets,
+    switches,
     transportsecurity,
     upstreams,
     visits,
@@ -39,33 +39,35 @@ class Front:
     def __init__(
         self,
         *,
-        own: types.ASGIApp,
+        own: applications.Starlette,
         reception: visits.Reception,
         security: transportsecurity.Guard,
         cors: cors.Cors,
         table: routes.Table,
         gatekeeper: access.Gatekeeper,
-        quotas: quotas.Quotas | None,
+        quotas: quotas.Quotas,
+        switches: switches.Switches,
         upstreams: upstreams.Upstreams,
         records: records.Records,
         docs: domain.Access | None,
     ) -> None:
         self._own = own
+        self.router, self.state = own.router, own.state  # a server runs the lifespan, and withdraws it, by these
         self._reception = reception
         self._security = security
-        self._cors = cors
+        self.cors = cors
         self._rewriter = rewriting.Rewriter()
-        self._table = table
+        self.table = table
         self._gatekeeper = gatekeeper
-        self._quotas = quotas
-        self._upstreams = upstreams
-        self._records = records
+        self.quotas = quotas
+        self.switches = switches
+        self.upstreams = upstreams
+        self.records = records
         self._docs = docs
 
     async def __call__(self, scope: types.Scope, receive: types.Receive, send: types.Send) -> None:
         if scope["type"] == "lifespan":
-            async with contextlib.aclosing(self._upstreams):
-                await self._own(scope, receive, send)
+            await self._own(scope, receive, send)
             return
         visit = self._reception.visit(scope)
         if visit.segments and visit.segments[0] == "actuator" and scope["type"] == "http" and not visit.through_proxy:
@@ -95,27 +97,27 @@ class Front:
             _log.error("http.bug", exc_info=bug, route=visit.route.path if visit.route else "")
             await answer.refuse(errors.Bug("That is a bug of ours; please report the requestId."))
         finally:
-            self._records.write(visit, answer, seconds=time.perf_counter() - began)
+            self.records.write(visit, answer, seconds=time.perf_counter() - began)
 
     async def _http(self, visit: visits.Visit, receive: types.Receive, answer: answers.Answer) -> None:
         _check_head(visit)
         self._security.check(visit)
-        if self._cors.apply(visit):
+        if self.cors.apply(visit):
             await answer.whole(204, ())
             return
         if visit.path in aliases.MOVED:
             raise domain.Moved(aliases.MOVED[visit.path])
         body = await self._admit(visit, visit.method)
         assert visit.route is not None
-        await proxy.pass_on(visit, visit.route, receive=receive, answer=answer, upstreams=self._upstreams, body=body)
+        await proxy.pass_on(visit, visit.route, receive=receive, answer=answer, upstreams=self.upstreams, body=body)
 
     async def _socket(self, visit: visits.Visit, receive: types.Receive, send: types.Send) -> None:
         _check_head(visit)
         self._security.check(visit)
-        self._cors.check_socket(visit)
+        self.cors.check_socket(visit)
         await self._admit(visit, "GET")
         assert visit.route is not None
-        await sockets.pass_through(visit, visit.route, receive=receive, send=send, upstreams=self._upstreams)
+        await sockets.pass_through(visit, visit.route, receive=receive, send=send, upstreams=self.upstreams)
 
     async def _admit(self, visit: visits.Visit, method: str) -> bytes | None:
         """Alias, route, token, role and rate limits; the body that an alias makes, if one does.
@@ -127,15 +129,15 @@ class Front:
         body = None
         try:
             rewritten = self._rewrite(visit, method)
-            visit.route = self._table.match(visit.method, visit.segments or ())
+            visit.route = self.table.match(visit.method, visit.segments or ())
+            await self.switches.check(visit, visit.route)
             visit.user = await self._gatekeeper.check(visit, self._access(visit.route))
             if rewritten is not None:
                 body = _settle_owner(visit, rewritten)
         except errors.RevCartError as found:
             refusal = found
-        if self._quotas is not None:
-            counted = None if refusal is not None or visit.route is None else _class(visit, visit.route)
-            await self._quotas.hit(visit, name=counted)
+        counted = None if refusal is not None or visit.route is None else _class(visit, visit.route)
+        await self.quotas.hit(visit, name=counted)
         if refusal is not None:
             raise refusal
         return body

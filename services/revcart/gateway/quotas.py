@@ -6,12 +6,12 @@ must stay slow, falls back to a count of this process.
 
 import collections
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from revcart.gateway import visits
-from revcart.kit import breaker, clock, errors, limits, telemetry
+from revcart.kit import clock, errors, limits, telemetry
 
 LOCAL_KEYS: Final = 10_000
 
@@ -37,6 +37,24 @@ class Policy:
 
     user: tuple[Quota, ...] = ()
     address: tuple[Quota, ...] = ()
+
+    def with_amounts(self, *, user: int | None, address: int | None) -> "Policy":
+        """With other amounts per minute; None leaves one as it is. Longer quotas and bursts change in proportion."""
+        return Policy(user=_scaled(self.user, user), address=_scaled(self.address, address))
+
+
+def _scaled(quotas: tuple[Quota, ...], amount: int | None) -> tuple[Quota, ...]:
+    if amount is None or not quotas:
+        return quotas
+    base = quotas[0].amount
+    return tuple(
+        replace(
+            quota,
+            amount=quota.amount * amount // base,
+            burst=None if quota.burst is None else max(1, quota.burst * amount // base),
+        )
+        for quota in quotas
+    )
 
 
 def _policy(name: str, *, user: int = 0, address: int = 0) -> Policy:
@@ -71,15 +89,18 @@ class Quotas:
     """Counts each request once, against its address as a whole and its class, in one round trip."""
 
     def __init__(self, limiter: limits.Limiter, *, clock: clock.Clock, metrics: telemetry.Metrics) -> None:
+        self.enabled = True
+        self.policies: Mapping[str, Policy] = POLICIES
         self._limiter = limiter
         self._local = _LocalLimiter(clock)
-        self._breaker = breaker.Breaker(clock=clock)  # a cache that hangs must not make every request wait for it
         self._errors = metrics.counter("revcart_gateway_limit_errors_total", "Requests not counted, the cache was away")
 
     async def hit(self, visit: visits.Visit, *, name: str | None) -> None:
         """Count `visit` in class `name`, or (None) for its address only. Raises RateLimited (429)."""
+        if not self.enabled:
+            return
         address = visits.block(visit.client)
-        policy = POLICIES[name] if name else Policy()
+        policy = self.policies[name] if name else Policy()
         whose = f"u:{visit.user.id}" if visit.user and policy.user else f"a:{address}"
         quotas = policy.user if visit.user and policy.user else policy.address
         counted = [*(quota.limit(whose) for quota in quotas), WHOLE_ADDRESS.limit(address)]
@@ -96,15 +117,8 @@ class Quotas:
 
     async def _decide(self, counted: Sequence[limits.Limit], *, local: bool) -> Sequence[limits.Decision] | None:
         try:
-            with self._breaker.admit() as permit:
-                try:
-                    decisions = await self._limiter.hit_all(counted)
-                except errors.DependencyUnavailable:
-                    permit.failed()
-                    raise
-                permit.succeeded()
-                return decisions
-        except (errors.DependencyUnavailable, breaker.Open):
+            return await self._limiter.hit_all(counted)
+        except errors.DependencyUnavailable:
             self._errors.inc()
             return self._local.hit_all(counted) if local else None
 

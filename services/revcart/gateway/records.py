@@ -14,11 +14,13 @@ class Records:
     """`sample`: the share of quick, successful requests that is logged; failures and slow ones always are."""
 
     def __init__(self, *, metrics: telemetry.Metrics, sample: float, slow_ms: int) -> None:
-        self._sample = sample
-        self._slow_ms = slow_ms
+        self.tune(sample=sample, slow_ms=slow_ms)
         self._duration = metrics.histogram(
             "http_server_requests_seconds", "Time until the answer was sent", ("method", "uri", "status")
         )
+
+    def tune(self, *, sample: float, slow_ms: int) -> None:
+        self._sample, self._slow_ms = sample, slow_ms
 
     def write(self, visit: visits.Visit, answer: answers.Answer, *, seconds: float) -> None:
         template = visit.route.path if visit.route else "unmatched"

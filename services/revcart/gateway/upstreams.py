@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import hashlib
 import random
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -22,11 +23,26 @@ class _Again(Exception):
     """This try came to nothing that the client should see, and another may be made."""
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Rules:
+    """When the breaker of a service opens and for how long, and which share of its requests may be tried again."""
+
+    failures: int = 5
+    ratio: float = 0.5
+    open_seconds: int = 10
+    retries: float = 0.1
+
+
 class _Service:
-    def __init__(self, clock: clock.Clock) -> None:
+    def __init__(self, clock: clock.Clock, rules: Rules) -> None:
         self.breaker = breaker.Breaker(clock=clock)
         self.budget = balancer.Budget()
         self.in_flight = 0
+        self.tune(rules)
+
+    def tune(self, rules: Rules) -> None:
+        self.breaker.tune(failures=rules.failures, ratio=rules.ratio, open_seconds=rules.open_seconds)
+        self.budget.tune(ratio=rules.retries)
 
 
 class Deadline:
@@ -69,6 +85,7 @@ class Upstreams:
         self._local = local
         self._balancer = balancer.Balancer(registry=registry, clock=clock)
         self._services: dict[str, _Service] = {}
+        self._rules = Rules()
         self._in_flight = 0
         self._retries = metrics.counter("revcart_gateway_retries_total", "Second tries", ("service",))
         self._state = metrics.gauge("revcart_gateway_breaker_state", "0 closed, 1 half open, 2 open", ("service",))
@@ -99,6 +116,12 @@ class Upstreams:
             with self._balancer.busy(instance):
                 yield instance, permit
 
+    def tune(self, rules: Rules) -> None:
+        """Other rules for all services from now on; what is in flight is not touched."""
+        self._rules = rules
+        for service in self._services.values():
+            service.tune(rules)
+
     def breakers(self) -> dict[str, str]:
         """The state of each service's breaker."""
         return {name: service.breaker.state.value for name, service in self._services.items()}
@@ -110,8 +133,8 @@ class Upstreams:
     def _slot(self, name: str) -> Iterator[_Service]:
         service = self._services.get(name)
         if service is None:
-            service = self._services[name] = _Service(self._clock)
-            self._state.labels(name).set_function(lambda: _level(service.breaker.state))
+            service = self._services[name] = _Service(self._clock, self._rules)
+            self._state.labels(name).set_function(lambda: service.breaker.state.level)
         if service.in_flight >= IN_FLIGHT_PER_SERVICE or self._in_flight >= IN_FLIGHT:
             raise domain.Overloaded(retry_after=1)
         service.in_flight += 1
@@ -242,7 +265,3 @@ def _refusal(error: Exception, route: domain.Route) -> errors.RevCartError:
     if isinstance(error, transport.NotConnected):
         return errors.DependencyUnavailable(route.service)
     return domain.UpstreamTimeout() if isinstance(error, TimeoutError) else domain.BadUpstream()
-
-
-def _level(state: breaker.State) -> int:
-    return {breaker.State.CLOSED: 0, breaker.State.HALF_OPEN: 1, breaker.State.OPEN: 2}[state]

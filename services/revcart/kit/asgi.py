@@ -71,11 +71,16 @@ def create(
             if handlers:
                 await stack.enter_async_context(consumer.running(wires=wires, handlers=handlers, ports=ports))
             await stack.enter_async_context(_working(workers, ports=ports, metrics=wires.metrics))
-            await stack.enter_async_context(wires.announced(app))
+            await stack.enter_async_context(wires.announced(app, health=health))
             log.info("service.started", port=settings.port)
             yield
-            health.draining = True
+            await withdraw()
             log.info("service.stopping")
+
+    async def withdraw() -> None:
+        """Let no new calls come: a server does this before it stops taking connections. May be done twice."""
+        health.draining = True
+        await wires.withdraw()
 
     app = FastAPI(
         title=f"RevCart {settings.service}",
@@ -98,6 +103,7 @@ def create(
     app.state.settings = settings
     app.state.verifier = wires.verifier
     app.state.health = health
+    app.state.withdraw = withdraw
     problems.install(app)
     for part in routers:
         app.include_router(part)

@@ -80,6 +80,11 @@ class Budget:
         self._most = saved
         self._left = saved
 
+    def tune(self, *, ratio: float) -> None:
+        """Another share of retries, from the next call on; with 0 there are none, not even those saved up."""
+        self._ratio = ratio
+        self._left = self._left if ratio else 0.0
+
     def earn(self) -> None:
         """One call was made."""
         self._left = min(self._most, self._left + self._ratio)

@@ -6,15 +6,23 @@ Ours because no maintained library counts both failures in a row and a failure r
 import enum
 from collections import deque
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from revcart.kit import clock
+
+# Name, meaning and labels of the gauge that shows breakers.
+METRIC: Final = ("revcart_breaker_state", "0 closed, 1 half open, 2 open", ("callee",))
 
 
 class State(enum.StrEnum):
     CLOSED = "CLOSED"
     OPEN = "OPEN"
     HALF_OPEN = "HALF_OPEN"
+
+    @property
+    def level(self) -> int:
+        """As a metric: 0 closed, 1 half open, 2 open."""
+        return {"CLOSED": 0, "HALF_OPEN": 1, "OPEN": 2}[self.value]
 
 
 class Open(Exception):
@@ -61,6 +69,10 @@ class Breaker:
         if self._open_until is None:
             return State.CLOSED
         return State.OPEN if self._now() < self._open_until else State.HALF_OPEN
+
+    def tune(self, *, failures: int, ratio: float, open_seconds: int) -> None:
+        """Other limits from the next result on; a breaker that is open stays so for the time it was opened for."""
+        self._failures, self._ratio, self._open_seconds = failures, ratio, open_seconds
 
     def admit(self) -> "Permit":
         """A permit for one call, to be used as a context manager. Raises Open."""

@@ -1,12 +1,14 @@
 """The port to the event bus: durable topics, per-key order, consumer groups, at-least-once.
 
-Adapters: `bus_memory` (one process, a SQLite log); Kafka. Retries and dead letters are no business of the bus but of
-`consumer`, so that both adapters behave alike.
+Adapters: `bus_memory` (one process, a SQLite log) and `bus_kafka`. Retries and dead letters are no business of the bus
+but of `consumer`, so that both adapters behave alike.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
+
+from revcart.kit import telemetry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,3 +67,28 @@ class Bus(Protocol):
     async def lag(self, group: str) -> Mapping[str, int]:
         """Per topic of the group: how many messages it has not handled yet."""
         ...
+
+
+def connect(url: str, *, memory: Bus, metrics: telemetry.Metrics) -> Bus:
+    """The bus at `url`: `kafka://…` (see `kafka_address`), or `memory://` for that of this process, opened elsewhere.
+
+    Raises ValueError for a URL that names neither, without quoting it.
+    """
+    if url.startswith("memory:"):
+        return memory
+    from revcart.kit import bus_kafka  # only an installation with Kafka needs its client
+
+    return bus_kafka.Kafka(url, metrics=metrics)
+
+
+async def ensure_topics(url: str) -> Sequence[str]:
+    """Make the topics of `topics` that the bus at `url` lacks, and return their names; `memory://` needs none.
+
+    Raises DependencyUnavailable("bus").
+    """
+    if url.startswith("memory:"):
+        return []
+    from revcart.kit import kafka_topics
+
+    async with kafka_topics.administering(url) as admin:
+        return await kafka_topics.ensure_topics(admin)

@@ -10,20 +10,16 @@ import datetime as dt
 import json
 import sqlite3
 import zlib
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent import futures
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from revcart.kit import bus, clock, errors, telemetry
+from revcart.kit import bus, bus_lanes, clock, errors, telemetry, topics
 
 RETENTION_DAYS = 7
-DEAD_LETTER_DAYS = 30
 _PURGE_SECONDS = 3_600
-_SIDE_BY_SIDE = 8  # keys of one group
 _READ_AHEAD = 200  # messages of one group in memory
-_REDELIVERY_SECONDS = 1.0
 
 _SCHEMA = """
 PRAGMA journal_mode=WAL;
@@ -193,7 +189,7 @@ class _Log:
                 self._purge(now)
 
     def _purge(self, now: dt.datetime) -> None:
-        for days, condition in ((RETENTION_DAYS, "NOT LIKE"), (DEAD_LETTER_DAYS, "LIKE")):
+        for days, condition in ((RETENTION_DAYS, "NOT LIKE"), (topics.DEAD_LETTER_DAYS, "LIKE")):
             limit = clock.to_text(now - dt.timedelta(days=days))
             self._connection.execute(f"DELETE FROM log WHERE at < ? AND topic {condition} '%.dlq'", [limit])  # noqa: S608
 
@@ -243,7 +239,7 @@ class _Immediate:
 
 
 class _Group:
-    """One consumer group: reads ahead, hands out, knows what is done."""
+    """One consumer group: reads ahead, hands out to its members."""
 
     def __init__(
         self,
@@ -255,17 +251,11 @@ class _Group:
     ) -> None:
         self.name = name
         self.arrived = asyncio.Event()
+        self.members: list[_Member] = []
         self._log = log
         self._commit = commit
-        self._read = dict(positions)  # last message handed to a queue
-        self._open: dict[str, deque[int]] = {
-            topic: deque() for topic in positions
-        }  # in order, done ones stay to the front
-        self._done: set[int] = set()
-        self._queues: dict[tuple[str, str], deque[bus.Delivery]] = {}
-        self._workers: dict[tuple[str, str], asyncio.Task[None]] = {}
-        self._slots = asyncio.Semaphore(_SIDE_BY_SIDE)
-        self.members: list[_Member] = []
+        self._read = dict(positions)  # last message handed to a lane
+        self._lanes = bus_lanes.Lanes(name, handler=self._handle, reached=self._reached)
         self._reader: asyncio.Task[None] | None = None
         for topic, seq in positions.items():
             commit(name, topic, seq)
@@ -279,21 +269,16 @@ class _Group:
         self.members.clear()
         if self._reader is not None:
             self._reader.cancel()
-            await asyncio.gather(self._reader, return_exceptions=True)
-        workers = list(self._workers.values())
-        if workers:
-            _, late = await asyncio.wait(workers, timeout=grace_seconds)
-            for worker in late:
-                worker.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+        await self._lanes.stop(grace_seconds)
 
     async def _pump(self) -> None:
         while True:
             self.arrived.clear()
-            space = _READ_AHEAD - sum(map(len, self._open.values()))
+            space = _READ_AHEAD - self._lanes.unfinished
             found = await self._next(space) if space > 0 else []
             for delivery in found:
-                self._take(delivery)
+                self._read[delivery.message.topic] = delivery.offset
+                self._lanes.take(delivery)
             if not found:
                 await self.arrived.wait()
 
@@ -306,47 +291,12 @@ class _Group:
             self.arrived.set()
             return []
 
-    def _take(self, delivery: bus.Delivery) -> None:
-        topic, key = delivery.message.topic, (delivery.message.topic, delivery.message.key)
-        self._read[topic] = delivery.offset
-        self._open[topic].append(delivery.offset)
-        self._queues.setdefault(key, deque()).append(delivery)
-        if key not in self._workers:
-            self._workers[key] = asyncio.create_task(self._work(key), name=f"bus-{self.name}-{topic}")
-
-    async def _work(self, key: tuple[str, str]) -> None:
-        queue = self._queues[key]
-        try:
-            while queue and self.members:
-                async with self._slots:
-                    if self.members and await self._handled(queue[0]):
-                        self._finish(queue.popleft())
-                        continue
-                await asyncio.sleep(_REDELIVERY_SECONDS if self.members else 0)
-        finally:
-            del self._workers[key]
-            if not queue:
-                del self._queues[key]
-
-    async def _handled(self, delivery: bus.Delivery) -> bool:
+    async def _handle(self, delivery: bus.Delivery) -> None:
         member = self.members[zlib.crc32(delivery.message.key.encode()) % len(self.members)]
-        try:
-            await member.handler(delivery)
-        except Exception:  # the port promises redelivery, whatever went wrong
-            log.warning("bus.handler-failed", group=self.name, topic=delivery.message.topic, exc_info=True)
-            return False
-        return True
+        await member.handler(delivery)
 
-    def _finish(self, delivery: bus.Delivery) -> None:
-        topic = delivery.message.topic
-        self._done.add(delivery.offset)
-        pending = self._open[topic]
-        reached = None
-        while pending and pending[0] in self._done:
-            reached = pending.popleft()
-            self._done.remove(reached)
-        if reached is not None:
-            self._commit(self.name, topic, reached)
+    def _reached(self, topic: str, seq: int) -> None:
+        self._commit(self.name, topic, seq)
         self.arrived.set()
 
 

@@ -6,23 +6,37 @@ Both speak Redis, Lua included, so that atomic steps are written once. Values ar
 import asyncio
 import contextlib
 import json
+import socket
+import urllib.parse
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import redis.asyncio as redis
-from redis import exceptions
+from redis import exceptions, maint_notifications
 from redis.asyncio import retry
 from redis.backoff import NoBackoff
 
-from revcart.kit import cache_memory, errors, telemetry
+from revcart.kit import breaker, cache_memory, clock, errors, telemetry, tls
 
 CONNECTIONS: Final = 50
 CONNECT_SECONDS: Final = 0.5
 ANSWER_SECONDS: Final = 2.0
 RECONNECT_SECONDS: Final = 1.0
+# A server that is gone without a word is noticed within 30 s, also by those who only listen.
+KEEP_ALIVE: Final = {socket.TCP_KEEPIDLE: 15, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 3}
 
 Value = str | bytes
+
+# Nobody there, too slow, starting, a replica, or full: what may well be better in a moment.
+_AWAY: Final = (
+    exceptions.ConnectionError,
+    exceptions.TimeoutError,
+    exceptions.ReadOnlyError,
+    exceptions.OutOfMemoryError,
+    exceptions.MasterDownError,
+    OSError,
+)
 
 _log = telemetry.get_logger(__name__)
 
@@ -40,6 +54,9 @@ class Cache:
 
     def __init__(self, client: redis.Redis, *, metrics: telemetry.Metrics) -> None:
         self._client = client
+        self._is_away = False
+        # A server that hangs must not make everybody wait for it; one that refuses costs nothing to ask.
+        self._breaker = breaker.Breaker(clock=clock.System(), open_seconds=1, trials=1)
         self._errors = metrics.counter("revcart_cache_errors_total", "Commands that the cache did not answer")
         self._scripts: dict[str, Callable[..., Awaitable[Any]]] = {}
         self._loading: dict[str, asyncio.Task[Any]] = {}
@@ -122,16 +139,27 @@ class Cache:
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
         try:
-            yield
-        except (exceptions.ConnectionError, exceptions.TimeoutError, exceptions.ReadOnlyError, OSError) as error:
+            with self._breaker.admit() as permit:
+                try:
+                    yield
+                except (exceptions.TimeoutError, TimeoutError):
+                    permit.failed()
+                    raise
+                permit.succeeded()
+        except (*_AWAY, breaker.Open) as error:
             self._errors.inc()
+            if not self._is_away:
+                _log.warning("cache.away", reason=type(error).__name__)
+            self._is_away = True
             raise errors.DependencyUnavailable("cache") from error
+        if self._is_away:
+            self._is_away = False
+            _log.info("cache.back")
 
     async def _cached(self, key: str, *, ttl: float, load: Callable[[], Awaitable[Any]]) -> Any:
         try:
             stored = await self.get(key)
         except errors.DependencyUnavailable:
-            _log.warning("cache.away", key=key)
             return await load()
         if stored is not None:
             return json.loads(stored)
@@ -142,19 +170,46 @@ class Cache:
 
 
 def connect(url: str, *, memory: cache_memory.Memory, metrics: telemetry.Metrics) -> Cache:
-    """The cache at `url`: `redis://…` or `rediss://…`, or `memory://` for the double of this process."""
+    """The cache at `url`, or the double of this process for `memory://`.
+
+    `redis://[user:password@]host:port/0[?tls=true&verify=…&ca=…]`; `rediss://` is the same with `tls=true`.
+    """
     if url.startswith("memory:"):
         return Cache(memory.client(), metrics=metrics)
+    address, options = _address(url)
     pool = redis.BlockingConnectionPool.from_url(
-        url,
+        address,
+        **options,
         max_connections=CONNECTIONS,
         timeout=ANSWER_SECONDS,
         socket_connect_timeout=CONNECT_SECONDS,
         socket_timeout=ANSWER_SECONDS,
+        socket_keepalive=True,
+        socket_keepalive_options=KEEP_ALIVE,
         health_check_interval=15,
+        # A feature of Redis Enterprise; with it the pool gives out connections that the server has closed.
+        maint_notifications_config=maint_notifications.MaintNotificationsConfig(enabled=False),
         retry=retry.Retry(NoBackoff(), 0),  # a script may have run before its answer was lost: the caller decides
     )
     return Cache(redis.Redis.from_pool(pool), metrics=metrics)
+
+
+def _address(url: str) -> tuple[str, dict[str, Any]]:
+    """The URL as the client reads it, and its options for TLS. Raises ValueError."""
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme not in ("redis", "rediss") or not parts.hostname:
+        raise ValueError("a Redis URL is redis://[user:password@]host:port/0[?tls=true&verify=…&ca=…]")
+    query = dict(urllib.parse.parse_qsl(parts.query))
+    encrypted = tls.asked({"tls": "true", **query} if parts.scheme == "rediss" else query)
+    others = urllib.parse.urlencode({name: value for name, value in query.items() if name not in tls.KEYS})
+    address = urllib.parse.urlunsplit(parts._replace(scheme="rediss" if encrypted else "redis", query=others))
+    if encrypted is None:
+        return address, {}
+    return address, {
+        "ssl_cert_reqs": "required" if encrypted.valid else "none",
+        "ssl_check_hostname": encrypted.names_host,
+        "ssl_ca_certs": encrypted.ca,
+    }
 
 
 async def _messages(pubsub: Any) -> AsyncIterator[Message]:

@@ -36,6 +36,14 @@ Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 # A JSON document; Python's None is SQL NULL.
 Json = sa.JSON(none_as_null=True)
 
+# Text of up to 16 MB; MySQL's TEXT ends at 64 KB.
+LongText = sa.Text().with_variant(mysql.MEDIUMTEXT(), "mysql")
+
+# A double; MySQL's plain FLOAT has 24 bits, with which a place on the map moves by a metre.
+Double = sa.Float(53)
+
+_TAKEN = 2**62  # no table numbers its rows that far
+
 
 async def upsert(
     connection: AsyncConnection,
@@ -56,11 +64,20 @@ async def upsert(
 async def insert_if_absent(connection: AsyncConnection, table: sa.Table, values: Mapping[str, Any]) -> bool:
     """Insert `values` unless a unique key forbids it; whether the row is new."""
     if connection.dialect.name == "mysql":
-        # Not ON DUPLICATE KEY: SQLAlchemy asks MySQL for found rows, with which that counts 1 in both cases.
-        result = await connection.execute(mysql.insert(table).prefix_with("IGNORE").values(**values))
-    else:
-        result = await connection.execute(sqlite.insert(table).values(**values).on_conflict_do_nothing())
+        return await _insert_if_absent_on_mysql(connection, table, values)
+    result = await connection.execute(sqlite.insert(table).values(**values).on_conflict_do_nothing())
     return result.rowcount == 1
+
+
+async def _insert_if_absent_on_mysql(connection: AsyncConnection, table: sa.Table, values: Mapping[str, Any]) -> bool:
+    # Not IGNORE, which also passes over values that are too long and checks that fail, and which takes a shared lock on
+    # the row that is there: two who wait for the same new row would both get it, and deadlock on their next step.
+    # ON DUPLICATE KEY takes the exclusive lock; that it found a row is told through LAST_INSERT_ID(…), since SQLAlchemy
+    # asks for found rows, with which both cases count 1.
+    key = next(iter(table.primary_key.columns))
+    unchanged = sa.func.if_(sa.func.last_insert_id(_TAKEN), key, key)
+    statement = mysql.insert(table).values(**values).on_duplicate_key_update({key.name: unchanged})
+    return (await connection.execute(statement)).lastrowid != _TAKEN
 
 
 def new_id(result: sa.CursorResult[Any]) -> int:

@@ -11,7 +11,7 @@ import re
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Protocol
 
-from revcart.kit import bus, clock, errors, events, settings, telemetry
+from revcart.kit import bus, clock, errors, events, settings, telemetry, topics
 
 WAITS = (0.2, 1.0, 5.0, 25.0)  # seconds between the tries
 LIMIT_SECONDS = 30.0  # of one try
@@ -143,7 +143,9 @@ class Consumer:
             "revcart-error": _redacted(error),
             "revcart-failed-at": clock.to_text(self._clock.now()),
         }
-        grave = bus.Message(topic=f"{message.topic}.dlq", key=message.key, value=message.value, headers=headers)
+        grave = bus.Message(
+            topic=topics.dead_letters(message.topic), key=message.key, value=message.value, headers=headers
+        )
         pause = _OUTAGE_SECONDS
         while True:
             try:

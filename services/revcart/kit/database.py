@@ -2,6 +2,11 @@
 
 SQLite has one writer: writes queue on an asyncio lock and start with BEGIN IMMEDIATE, so that none of them meets
 "database is locked" half way; readers have connections of their own and see the last committed state (WAL).
+
+MySQL has row locks: writers are READ COMMITTED, so that a locked row is read as it is and gaps stay free; readers get
+one snapshot and cannot write, as on SQLite. A deadlock or a lock that nobody gives back (5 s) ends the transaction as
+an outage does: DependencyUnavailable with Retry-After, nothing written. It is not run again here, for nobody but its
+caller knows what it read before; callers over HTTP, consumers and workers come again by themselves.
 """
 
 import asyncio
@@ -21,8 +26,17 @@ WAIT_SECONDS = 10  # for the write lock, and for a connection of the pool
 _BUSY_MILLISECONDS = 5_000  # another process on the same file
 _SQLITE_READERS = 4
 _SQLITE_OUTAGES = {5, 6, 10, 13, 14}  # SQLITE_BUSY, LOCKED, IOERR, FULL, CANTOPEN
-# Too many connections, shutdown, lock wait timeout, deadlock, cannot connect (2), gone away, lost.
-_MYSQL_OUTAGES = {1040, 1053, 1205, 1213, 2002, 2003, 2006, 2013}
+_MYSQL_OUTAGES = {
+    *(1040, 1203, 1226),  # too many connections, of all and of this user
+    *(1045, 1049, 1698),  # the door is closed: credentials or the database are not there (yet)
+    *(1053, 1317, 1927, 1969, 3024, 4031),  # shut down, killed, out of time
+    *(1205, 1213),  # lock wait timeout, deadlock
+    *(1290, 1836),  # read-only: a replica that is about to be promoted
+    *(2002, 2003, 2006, 2013, 2026, 2055),  # cannot connect, gone away, lost
+}
+_SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"  # of the next transaction alone
+
+log = telemetry.get_logger(__name__)
 
 
 class Database:
@@ -38,6 +52,7 @@ class Database:
         service: str,
         clock: clock.Clock,
         pool_size: int = 10,
+        wait_seconds: float = WAIT_SECONDS,
         metrics: telemetry.Metrics | None = None,
     ) -> None:
         self.service = service
@@ -47,6 +62,7 @@ class Database:
         self.outbox_added = asyncio.Event()  # set after a commit that left rows in the outbox; the relay waits for it
         self._url = sa.make_url(url)
         self._pool_size = pool_size
+        self._wait_seconds = wait_seconds
         self._temporary: Path | None = None
         self._writing = asyncio.Lock()
         self._writer_task: asyncio.Task[Any] | None = None
@@ -55,13 +71,17 @@ class Database:
             self._writer, self._reader = self._sqlite()
         else:
             self._writer = self._reader = self._server()
+        self._measure()
+
+    @property
+    def url(self) -> sa.URL:
+        """Where it is; the password does not show in its text."""
+        return self._url
 
     async def open(self, metadata: sa.MetaData) -> None:
-        """Make the tables that are missing."""
+        """See that it answers. `metadata`: the tables it has; `migrations` makes them."""
         self.metadata = metadata
-        with _outages():
-            async with self._writer.begin() as connection:
-                await connection.run_sync(metadata.create_all)
+        await self.ping()
 
     async def close(self) -> None:
         """Give all connections back; the database may be opened again."""
@@ -78,15 +98,17 @@ class Database:
     @contextlib.asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that may write: committed at the end of the block, rolled back when an error leaves it."""
-        with _outages():
+        with outages():
             async with self._turn(), self._writer.begin() as connection:
                 yield connection
 
     @contextlib.asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A consistent view that cannot write."""
-        with _outages():
+        with outages():
             async with self._reader.connect() as connection:
+                if self.dialect != "sqlite":
+                    await connection.exec_driver_sql(_SNAPSHOT)
                 yield connection
 
     @contextlib.asynccontextmanager
@@ -99,7 +121,7 @@ class Database:
             "a transaction inside a transaction would wait for itself"
         )
         try:
-            async with asyncio.timeout(WAIT_SECONDS):
+            async with asyncio.timeout(self._wait_seconds):
                 await self._writing.acquire()
         except TimeoutError as error:
             raise errors.DependencyUnavailable("database") from error
@@ -123,7 +145,7 @@ class Database:
             self._url,
             pool_size=size,
             max_overflow=0,
-            pool_timeout=WAIT_SECONDS,
+            pool_timeout=self._wait_seconds,
             hide_parameters=True,  # they are people's data, and errors are logged
             # The driver would begin late, and deferred, by itself: None leaves BEGIN to the listener below.
             connect_args={"isolation_level": None, "async_creator_fn": sqlite_connection.connect},
@@ -148,12 +170,23 @@ class Database:
 
         return engine
 
+    def _measure(self) -> None:
+        engines = {self._writer, self._reader}
+        used = self.metrics.gauge("revcart_database_pool_used", "Connections of the pool in use")
+        used.set_function(lambda: sum(_pool(engine).checkedout() for engine in engines))
+        size = self.metrics.gauge("revcart_database_pool_size", "Connections that the pool may have")
+        size.set(sum(_pool(engine).size() for engine in engines))
+
     def _server(self) -> AsyncEngine:
+        from revcart.kit import mysql_connection  # the extra `mysql`
+
+        url, arguments = mysql_connection.options(self._url)
         return create_async_engine(
-            self._url,
+            url,
+            connect_args=arguments,
             pool_size=self._pool_size,
             max_overflow=0,
-            pool_timeout=WAIT_SECONDS,
+            pool_timeout=self._wait_seconds,
             hide_parameters=True,  # they are people's data, and errors are logged
             pool_pre_ping=True,
             pool_recycle=1_800,
@@ -161,14 +194,23 @@ class Database:
         )
 
 
+def _pool(engine: AsyncEngine) -> sa.QueuePool:
+    pool = engine.sync_engine.pool
+    assert isinstance(pool, sa.QueuePool)
+    return pool
+
+
 @contextlib.contextmanager
-def _outages() -> Iterator[None]:
+def outages() -> Iterator[None]:
+    """Raise DependencyUnavailable("database") for what the driver says when the database is away."""
     try:
         yield
     except sa.exc.TimeoutError as error:
+        log.warning("database.pool-full")
         raise errors.DependencyUnavailable("database") from error
     except sa.exc.DBAPIError as error:
         if error.connection_invalidated or _is_outage(error.orig):
+            log.warning("database.away", reason=str(error.orig))  # what the server says; no statement, no parameters
             raise errors.DependencyUnavailable("database") from error
         raise
 

@@ -10,6 +10,7 @@ The port offers what both adapters do alike: SQLite's JSON functions in a file, 
     await facts.update({"_id": "7", "statusAt": {"$lt": at}}, {"$set": {"status": "CONFIRMED"}}, upsert=True)
 """
 
+import datetime as dt
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -31,11 +32,19 @@ class Collection(Protocol):
     Fields are dotted paths through objects (`payment.status`); arrays are stored but not searched.
     Filters: `{field: scalar}` and `$eq $gt $gte $lt $lte $ne $in $exists` on a field, `$or` on top. As in MongoDB,
     null matches an absent field and comparisons see only values of their own type. All methods raise
-    DependencyUnavailable when the store is away, ValueError on a filter or change outside this list.
+    DependencyUnavailable when the store is away (a write may have happened all the same), ValueError on a filter or
+    change outside this list.
     """
 
     def index(self, fields: Sequence[str], *, unique: bool = False) -> None:
         """Declare an index, before `open`. A unique one does not hold for documents that lack one of its fields."""
+
+    def expire(self, field: str, *, after: dt.timedelta) -> None:
+        """Declare, before `open`, that a document may go when the instant in `field` is `after` ago.
+
+        A store that can does it by itself (MongoDB: a TTL index, within about a minute; it goes by what was written
+        last to one of the declared fields). What a store leaves is the service's to sweep.
+        """
 
     async def get(self, id: str) -> Document | None:
         """The document of that `_id`."""
@@ -92,7 +101,8 @@ class Store(Protocol):
 
 
 class Documents:
-    """The store at `url`: `sqlite-documents:///file` (three slashes and a relative path, four and an absolute one).
+    """The store at `url`: `sqlite-documents:///file` (three slashes and a relative path, four and an absolute one), or
+    `mongodb://host/database`.
 
     An empty URL or `:memory:` is a file in a temporary folder that goes with `close`.
     """
@@ -128,4 +138,8 @@ def _connect(url: str) -> Store:
         from revcart.kit import documents_sqlite
 
         return documents_sqlite.Store(url)
+    if scheme in {"mongodb", "mongodb+srv"}:
+        from revcart.kit import documents_mongodb
+
+        return documents_mongodb.Store(url)
     raise ValueError(f"REVCART_DOCUMENTS_URL: no document store for the scheme {scheme!r}")

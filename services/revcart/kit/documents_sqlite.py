@@ -12,6 +12,7 @@ SQL text is made of fixed operators and validated paths only; every value is bou
 import asyncio
 import contextlib
 import dataclasses
+import datetime as dt
 import json
 import queue
 import re
@@ -145,13 +146,18 @@ class Collection:
             kind = "UNIQUE INDEX" if unique else "INDEX"
             connection.execute(f'CREATE {kind} IF NOT EXISTS "{label}" ON "{self._name}" ({columns})')
 
+    def expire(self, field: str, *, after: dt.timedelta) -> None:
+        """Nothing goes by itself here: the service's sweep deletes it."""
+        self._store.must_be_closed(f"the end of {self._name!r}")
+        documents_changes.path(field)
+
     async def get(self, id: str) -> documents.Document | None:
         found = await self.find({"_id": id}, limit=1)
         return found[0] if found else None
 
     async def put(self, document: documents.Document, *, if_absent: bool = False) -> bool:
-        document = document if "_id" in document else {"_id": documents.new_id(), **document}
-        row = (_id_of(document), _encode(document))
+        document = documents_changes.identified(document)
+        row = (document["_id"], _encode(document))
         conflict = "ON CONFLICT DO NOTHING" if if_absent else "ON CONFLICT (id) DO UPDATE SET body = excluded.body"
         statement = f'INSERT INTO "{self._name}" (id, body) VALUES (?, ?) {conflict}'
         return await self._store.write(lambda connection: connection.execute(statement, row).rowcount > 0)
@@ -208,12 +214,9 @@ class Collection:
     def _insert(
         self, connection: sqlite3.Connection, filter: documents.Filter, changes: documents.Changes
     ) -> documents.Document | None:
-        equalities = {name: value for name, value in filter.items() if name != "$or" and not isinstance(value, Mapping)}
-        made = documents_changes.apply({}, {"$set": equalities}, inserting=True)
-        made = documents_changes.apply(made, changes, inserting=True)
-        made = made if "_id" in made else {"_id": documents.new_id(), **made}
+        made = documents_changes.upserted(filter, changes)
         statement = f'INSERT INTO "{self._name}" (id, body) VALUES (?, ?) ON CONFLICT (id) DO NOTHING'
-        inserted = connection.execute(statement, (_id_of(made), _encode(made))).rowcount
+        inserted = connection.execute(statement, (made["_id"], _encode(made))).rowcount
         return made if inserted else None
 
 
@@ -303,13 +306,6 @@ def _outages() -> Iterator[None]:
         raise errors.DependencyUnavailable("documents") from error
 
 
-def _id_of(document: documents.Document) -> str:
-    identity = document["_id"]
-    if not isinstance(identity, str) or not identity:
-        raise ValueError("_id must be a text")
-    return identity
-
-
 def _encode(document: documents.Document) -> str:
     return json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
@@ -372,22 +368,23 @@ def _operator(field: str, operator: str, value: Any) -> tuple[str, tuple[Any, ..
         term = "id IS" if field == "_id" else f"json_type(body, '{_json_path(field)}') IS"
         return f"{term} NOT NULL" if value else f"{term} NULL", ()
     if operator in _COMPARISONS:
-        kind = "= 'text'" if isinstance(_scalar(value), str) else "IN ('integer', 'real')"
-        expression = _expression(field)
-        return f"({expression} {_COMPARISONS[operator]} ? AND typeof({expression}) {kind})", (value,)
+        value = documents_changes.ordered(value)
+        return f"({_expression(field)} {_COMPARISONS[operator]} ? AND {_kind(field, value)})", (value,)
     raise ValueError(f"not a filter operator: {operator!r}")
 
 
 def _equal(field: str, value: Any) -> tuple[str, tuple[Any, ...]]:
     expression = _expression(field)
-    if _scalar(value) is None:
+    if documents_changes.scalar(value) is None:
         return f"{expression} IS NULL", ()
-    if isinstance(value, bool):  # SQLite reads true as 1
-        return f"({expression} = ? AND json_type(body, '{_json_path(field)}') IN ('true', 'false'))", (int(value),)
-    return f"{expression} = ?", (value,)
+    return f"({expression} = ? AND {_kind(field, value)})", (value,)
 
 
-def _scalar(value: Any) -> Any:
-    if value is None or isinstance(value, str | int | float):
-        return value
-    raise ValueError(f"a filter compares with a text, number, boolean or null, not with {type(value).__name__}")
+def _kind(field: str, value: Any) -> str:
+    """Whether a field is of the kind of `value`. SQLite reads true as 1 and an object as text; a key '5' equals 5."""
+    kinds = "'integer', 'real'"
+    if isinstance(value, bool):
+        kinds = "'true', 'false'"
+    elif isinstance(value, str):
+        kinds = "'text'"
+    return f"json_type(body, '{_json_path(field)}') IN ({kinds})"

@@ -58,15 +58,18 @@ class Client:
         registry: registry.Registry,
         tokens: Tokens,
         clock: clock.Clock,
+        metrics: telemetry.Metrics,
         total_seconds: float = 2.0,
     ) -> None:
         self._caller = caller
         self._tokens = tokens
         self._clock = clock
         self._total_seconds = total_seconds
+        self._registry = registry
         self._balancer = balancer.Balancer(registry=registry, clock=clock)
         self._transport = transport.Transport()
         self._callees: dict[str, _Callee] = {}
+        self._state = metrics.gauge(*breaker.METRIC)
 
     async def call(
         self,
@@ -117,7 +120,7 @@ class Client:
         repeatable: bool,
         deadline: float,
     ) -> Answer:
-        callee = self._callees.setdefault(name, _Callee(self._clock))
+        callee = self._callees.get(name) or await self._first_call(name)
         callee.budget.earn()
 
         tried: list[str] = []
@@ -136,6 +139,13 @@ class Client:
             with attempt:
                 return await self._one_try(name, request, callee=callee, tried=tried, deadline=deadline)
         raise AssertionError("stamina ends its tries by an answer or an error")
+
+    async def _first_call(self, name: str) -> _Callee:
+        await self._registry.watch(name)
+        if name not in self._callees:
+            made = self._callees[name] = _Callee(self._clock)
+            self._state.labels(name).set_function(lambda: made.breaker.state.level)
+        return self._callees[name]
 
     async def _one_try(
         self,

@@ -136,6 +136,8 @@ class Relay:
             await self._measure()
         except errors.DependencyUnavailable as error:
             log.warning("outbox.waits", service=self._database.service, away=error.service, seconds=self._back_off)
+            with contextlib.suppress(errors.DependencyUnavailable):
+                await self._measure()  # what piles up is what somebody watches during an outage
             pause = self._back_off * random.uniform(0.8, 1.2)
             self._back_off = min(self._back_off * 2, _BACK_OFF_MOST_SECONDS)
             return pause

@@ -41,6 +41,11 @@ class Settings(pydantic_settings.BaseSettings):
     cache_url: str = "memory://"
     bus_url: str = "memory://"
     registry_url: str = "memory://"
+    registry_dns_template: str = "{service}:{port}"  # where services are with `dns://`, or while Consul is away
+    registry_ports: dict[str, int] = {}  # {port} of the template, by service; one that is not here has no name in DNS
+    registry_static: dict[str, list[str]] = {}  # base addresses by service, for `static://` or when DNS knows none
+    advertise_host: str = ""  # under which others reach this instance; empty: `host`
+    config_dir: str = ""  # live settings where there is no Consul: `<config_dir>/config/<service>/data`
 
     events_key: str = ""  # Fernet key for the `secret` of notification.requested
     jwt_issuer: str = "revcart"

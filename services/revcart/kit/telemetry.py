@@ -32,11 +32,14 @@ __all__ = [
 request_id: contextvars.ContextVar[str] = contextvars.ContextVar("revcart_request_id", default="")
 user_id: contextvars.ContextVar[int | None] = contextvars.ContextVar("revcart_user_id", default=None)
 
+Level = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
 _LEVELS = {"debug": "DEBUG", "info": "INFO", "warning": "WARN", "error": "ERROR", "critical": "ERROR"}
 _NUMBERS = {"DEBUG": logging.DEBUG, "INFO": logging.INFO, "WARN": logging.WARNING, "ERROR": logging.ERROR}
 _OWN = ("at", "level", "service", "logger", "event", "message", "requestId", "traceId", "spanId", "userId", "role",
         "ip", "method", "route", "status", "durationMs", "bytes", "error")  # fmt: skip
 _MESSAGE, _STACK, _FIELDS = 2048, 8192, 4096  # characters
+_OWN_LEVELS: dict[str, int] = {}  # of services whose level is another than the process's
 _FILE_BYTES, _FILES = 10 * 1024 * 1024, 2
 
 
@@ -80,11 +83,16 @@ def configure(level: str, format: Literal["json", "console"], service: str, *, d
     `service` signs what no service said. With `directory`, lines go to `<directory>/<service>.log` (10 MiB, two older
     ones are kept) instead of standard output.
     """
-    number = _NUMBERS[{"WARNING": "WARN", "CRITICAL": "ERROR"}.get(level.upper(), level.upper())]
+    number = _number(level)
     sink = _Sink(directory)
     structlog.configure(
-        processors=[_Record(service), _redact, _Line(format, colours=directory is None and sys.stdout.isatty())],
-        wrapper_class=structlog.make_filtering_bound_logger(number),
+        processors=[
+            _Threshold(service, number),
+            _Record(service),
+            _redact,
+            _Line(format, colours=directory is None and sys.stdout.isatty()),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(min([number, *_OWN_LEVELS.values()])),
         logger_factory=lambda *_: sink,
         cache_logger_on_first_use=False,
     )
@@ -93,6 +101,35 @@ def configure(level: str, format: Literal["json", "console"], service: str, *, d
         root.removeHandler(handler)
     root.addHandler(_Bridge())
     root.setLevel(max(number, logging.INFO))  # the debug lines of drivers and loops are nobody's business here
+
+
+def set_level(service: str, level: Level | None) -> None:
+    """What `service` logs from now on; None: what the process does."""
+    if level is None:
+        _OWN_LEVELS.pop(service, None)
+    else:
+        _OWN_LEVELS[service] = _number(level)
+    processors = structlog.get_config()["processors"]
+    if isinstance(processors[0], _Threshold):
+        lowest = min([processors[0].number, *_OWN_LEVELS.values()])
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(lowest))
+
+
+def _number(level: str) -> int:
+    return _NUMBERS[{"WARNING": "WARN", "CRITICAL": "ERROR"}.get(level.upper(), level.upper())]
+
+
+class _Threshold:
+    """Lets through what the level of who is speaking allows; the loggers themselves go by the lowest of all."""
+
+    def __init__(self, service: str, number: int) -> None:
+        self._service, self.number = service, number
+
+    def __call__(self, _: Any, method: str, call: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        wanted = _OWN_LEVELS.get(service.get() or self._service, self.number)
+        if _NUMBERS[_LEVELS.get(method, "INFO")] < wanted:
+            raise structlog.DropEvent
+        return call
 
 
 def _given(

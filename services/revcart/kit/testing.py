@@ -22,13 +22,12 @@ import httpx2
 from cryptography.hazmat.primitives.asymmetric import rsa
 from fastapi import FastAPI
 
-from revcart.kit import bus, events, ids, keys, tokens
+from revcart.kit import bus, events, ids, keys, tokens, topics
 from revcart.kit import clock as clocks
 from revcart.kit import settings as kit_settings
 
 SERVICE_SECRET: Final = "test-service-secret-of-32-characters-or-more"
 EVENTS_KEY: Final = "dGVzdC1ldmVudHMta2V5LW9mLTMyLWJ5dGVzLi4uLi4="  # a Fernet key: 32 bytes, base64url
-TOPICS: Final = ("order-events", "payment-events", "notification-events", "analytics-events")
 
 S = TypeVar("S", bound=kit_settings.Settings)
 
@@ -139,7 +138,9 @@ class Recorder:
         return [event for event in self.seen if event.type == type_]
 
     async def __aenter__(self) -> Self:
-        self._subscription = await self._bus.subscribe("test", topics=TOPICS, handler=self._record)
+        self._subscription = await self._bus.subscribe(
+            "test", topics=[topic.name for topic in topics.TOPICS], handler=self._record
+        )
         return self
 
     async def __aexit__(

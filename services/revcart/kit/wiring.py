@@ -6,7 +6,7 @@
 | `REVCART_DOCUMENTS_URL` | `sqlite-documents://` | `mongodb://` |
 | `REVCART_CACHE_URL` | `memory://` | `redis://` |
 | `REVCART_BUS_URL` | `memory://` | `kafka://` |
-| `REVCART_REGISTRY_URL` | `memory://` | `consul://` |
+| `REVCART_REGISTRY_URL` | `memory://` | `consul://`, or without a registry `dns://`, `static://` |
 """
 
 import contextlib
@@ -29,6 +29,8 @@ from revcart.kit import (
     hub,
     idempotency,
     ids,
+    live,
+    migrations,
     outbox,
     registry,
     settings,
@@ -45,8 +47,22 @@ class Wiring:
         self._owns_hub = hub is None
         self.clock = self._hub.clock
         self.metrics = telemetry.Metrics(settings.service)
-        self.registry: registry.Registry = self._hub.registry
-        self.bus: bus.Bus = self._hub.bus
+        self.registry = registry.connect(
+            settings.registry_url,
+            memory=self._hub.registry,
+            names=registry.Names(
+                template=settings.registry_dns_template,
+                ports=settings.registry_ports,
+                static=settings.registry_static,
+            ),
+            metrics=self.metrics,
+        )
+        self.live = live.Live(
+            live.connect(settings.registry_url, folder=settings.config_dir),
+            service=settings.service,
+            metrics=self.metrics,
+        )
+        self.bus = bus.connect(settings.bus_url, memory=self._hub.bus, metrics=self.metrics)
         self.cache = cache.connect(settings.cache_url, memory=self._hub.cache, metrics=self.metrics)
         self.service_tokens = auth.ServiceTokens(settings.service_token_secrets, clock=self.clock)
         self.http = http.Client(
@@ -54,6 +70,7 @@ class Wiring:
             registry=self.registry,
             tokens=self.service_tokens,
             clock=self.clock,
+            metrics=self.metrics,
             total_seconds=settings.call_timeout_seconds,
         )
         self.verifier = auth.Verifier(
@@ -64,6 +81,7 @@ class Wiring:
         self.stream = events.Stream(bus=self.bus, service=settings.service, clock=self.clock, metrics=self.metrics)
         self._databases: list[tuple[database.Database, sqlalchemy.MetaData]] = []
         self._documents: list[documents.Documents] = []
+        self._instance: registry.Instance | None = None
         self._stack = contextlib.AsyncExitStack()
 
     def database(self, metadata: sqlalchemy.MetaData) -> database.Database:
@@ -93,7 +111,12 @@ class Wiring:
             probes["mongo"] = _pinging(store)
         ready = tuple(probes)
         return actuator.Health(
-            components={**probes, "redis": _pinging(self.cache), "kafka": _pinging(self.bus)},
+            components={
+                **probes,
+                "redis": _pinging(self.cache),
+                "kafka": _pinging(self.bus),
+                "discoveryComposite": _pinging(self.registry),
+            },
             ready=ready,
         )
 
@@ -107,19 +130,33 @@ class Wiring:
             yield
 
     @contextlib.asynccontextmanager
-    async def announced(self, app: ASGIApp) -> AsyncIterator[None]:
-        """Tell the registry that this instance takes calls, as long as the block runs."""
-        instance = registry.Instance(
-            service=self.settings.service,
-            id=f"{self.settings.service}-{ids.uuid7()}",
-            address=f"asgi://{self.settings.service}",
-            app=app,
-        )
-        await self.registry.register(instance)
+    async def announced(self, app: ASGIApp, *, health: actuator.Health) -> AsyncIterator[None]:
+        """Tell the registry that this instance takes calls, as long as the block runs or until it is withdrawn."""
+        self._instance = self._own_instance(app, health)
+        await self.registry.register(self._instance)
         try:
             yield
         finally:
+            await self.withdraw()
+
+    async def withdraw(self) -> None:
+        """Get no more calls. A server says so before it drains, its lifespan at its end."""
+        instance, self._instance = self._instance, None
+        if instance is not None:
             await self.registry.deregister(instance)
+
+    def _own_instance(self, app: ASGIApp, health: actuator.Health) -> registry.Instance:
+        name = self.settings.service
+        unique = f"{name}-{ids.uuid7()}"
+        if self.registry is self._hub.registry:
+            return registry.Instance(service=name, id=unique, address=f"asgi://{name}", app=app)
+        host = self.settings.advertise_host or self.settings.host
+        host = f"[{host}]" if ":" in host else host
+
+        async def ready() -> bool:
+            return (await health.readiness())[0] in ("UP", "UNKNOWN")
+
+        return registry.Instance(service=name, id=unique, address=f"http://{host}:{self.settings.port}", ready=ready)
 
     async def __aenter__(self) -> Self:
         async with contextlib.AsyncExitStack() as stack:
@@ -127,15 +164,22 @@ class Wiring:
                 await stack.enter_async_context(self._hub)
             stack.callback(telemetry.configure_tracing(self.settings))
             for made, metadata in self._databases:
-                await made.open(metadata)
                 stack.push_async_callback(made.close)
+                await made.open(metadata)
+                await migrations.ready(made)
                 await idempotency.free_abandoned(made)
             for store in self._documents:
                 await store.open()
                 stack.push_async_callback(store.close)
             await self.cache.open()
             stack.push_async_callback(self.cache.close)
+            stack.push_async_callback(self.registry.close)
             stack.push_async_callback(self.http.close)
+            await self.live.start()
+            stack.push_async_callback(self.live.stop)
+            if self.bus is not self._hub.bus:
+                stack.push_async_callback(self.bus.close)
+                await self.bus.open()
             await self.stream.start()
             stack.push_async_callback(self.stream.stop)
             self._stack = stack.pop_all()

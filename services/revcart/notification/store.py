@@ -42,6 +42,8 @@ class Store:
         for collection in (self.notifications, self.dispatches):
             collection.index(["outboxPending"])
         self._aging = [(store.collection(name), field, kept) for name, (field, kept) in _KEPT.items()]
+        for collection, field, kept in self._aging:
+            collection.expire(field, after=kept)
 
     # Notifications
 

@@ -60,6 +60,7 @@ def create_app(settings: Settings, *, hub: hub.Hub | None = None) -> FastAPI:
             key_secret=settings.payment_key_secret,
             seconds=settings.payment_razorpay_seconds,
             clock=wires.clock,
+            metrics=wires.metrics,
         ),
         watch=all_ports.Watch(wires.metrics),
         key_secret=settings.payment_key_secret,

@@ -29,12 +29,15 @@ class Razorpay:
     Every method raises DependencyUnavailable("razorpay") when there is no answer within `seconds`.
     """
 
-    def __init__(self, *, url: str, key_id: str, key_secret: str, seconds: float, clock: clock.Clock) -> None:
+    def __init__(
+        self, *, url: str, key_id: str, key_secret: str, seconds: float, clock: clock.Clock, metrics: telemetry.Metrics
+    ) -> None:
         self.key_id = key_id
         self._url = url.rstrip("/")
         self._auth = (key_id, key_secret)
         self._seconds = seconds
         self._breaker = breaker.Breaker(clock=clock)
+        metrics.gauge(*breaker.METRIC).labels("razorpay").set_function(lambda: self._breaker.state.level)
         self._made: Any = None
 
     async def create_order(self, *, receipt: str, amount_paise: int, notes: dict[str, str]) -> entities.Order:

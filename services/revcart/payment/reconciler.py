@@ -50,14 +50,17 @@ async def run(*, ports: all_ports.Ports) -> None:
 
 async def _due(ports: all_ports.Ports) -> list[domain.Payment]:
     """The payments to ask for, each moved to its next time at once, so that no replica asks twice."""
-    async with ports.store.transaction() as tx:
-        due = await tx.due_checks(limit=_BATCH)
-        for payment in due:
-            checks, at = payment.checks + 1, None
-            while (at := domain.next_check(created_at=payment.created_at, checks=checks)) and at <= ports.clock.now():
-                checks += 1
-            await tx.check_at(payment.id, at, checks=checks)
-    return due
+    async with ports.store.read() as view:
+        due = await view.due_checks(limit=_BATCH)
+    claimed = []
+    for payment in due:
+        checks, at = payment.checks + 1, None
+        while (at := domain.next_check(created_at=payment.created_at, checks=checks)) and at <= ports.clock.now():
+            checks += 1
+        async with ports.store.transaction() as tx:
+            if await tx.claim_check(payment, at, checks=checks):
+                claimed.append(payment)
+    return claimed
 
 
 async def check(
