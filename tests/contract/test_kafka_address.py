@@ -23,6 +23,11 @@ def test_tls_and_credentials() -> None:
     assert "p@ss" not in repr(address)
 
 
+def test_a_certificate_may_go_unverified() -> None:
+    options = kafka_address.parse("kafka://a?tls=true&verify=none").options()
+    assert not options["ssl_context"].check_hostname
+
+
 def test_credentials_alone_mean_scram() -> None:
     options = kafka_address.parse("kafka://shop:word@a").options()
     assert (options["security_protocol"], options["sasl_mechanism"]) == ("SASL_PLAINTEXT", "SCRAM-SHA-512")

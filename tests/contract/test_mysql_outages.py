@@ -225,5 +225,5 @@ async def test_a_wrong_password_is_an_outage_that_does_not_tell_it(direct: sa.UR
 
 @pytest.mark.parametrize("query", ["charset=latin1", "tls=perhaps", "init_command=DROP"])
 def test_other_parameters_are_refused(direct: sa.URL, query: str) -> None:
-    with pytest.raises(ValueError, match="a database URL takes"):
+    with pytest.raises(ValueError, match="URL"):
         sql.Database(f"{databases.text(direct)}?{query}", service="crate", clock=clock.System())

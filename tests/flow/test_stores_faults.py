@@ -183,6 +183,7 @@ DEGRADED: dict[str, Look] = {
 STILL_ORDERS = {"kafka", "mongodb", "consul"}  # without these buying goes on
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("store", DEGRADED)
 async def test_a_store_is_away_for_20_seconds(world: realshop.World, store: str) -> None:
     async with contextlib.AsyncExitStack() as stack:

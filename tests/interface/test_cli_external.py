@@ -1,6 +1,7 @@
 """`revcart up` with External stores: it asks them first, and says in a sentence which does not serve, where and why."""
 
 import contextlib
+import os
 import socket
 import threading
 import time
@@ -87,6 +88,16 @@ def test_a_store_that_says_nothing_is_given_two_seconds(tmp_path: Path, store: s
     assert error.startswith(f"The store {store} at {address} does not serve: it did not answer")
     assert SECRET not in error
     assert seconds < 20  # most of it is Python's start, three times
+
+
+def test_a_wrong_password_is_told_without_being_quoted(tmp_path: Path) -> None:
+    if not (url := os.environ.get("REVCART_TEST_MYSQL_URL")):
+        pytest.skip("set REVCART_TEST_MYSQL_URL to sign in to a real MySQL with a wrong password")
+    address = url.rpartition("@")[2].rstrip("/")
+    code, _, error = refused(tmp_path, "mysql", address)
+    assert code == 1
+    assert error.startswith(f"The store mysql at {address} does not serve: Access denied for user 'me'@")
+    assert SECRET not in error
 
 
 def test_a_key_that_is_not_there_is_named_with_the_file_to_write(tmp_path: Path) -> None:

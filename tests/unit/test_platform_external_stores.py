@@ -3,8 +3,10 @@
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from tests.unit import test_platform_settings
 
+from revcart.kit import bus, cache, consul, documents, hub, mysql_connection, telemetry
 from revcart_operator.platform import catalogue, effective, loading
 from revcart_operator.render import references, settings
 
@@ -58,6 +60,7 @@ PLAIN = "secretRef: {name: s}, tls: {mode: Disabled}"
         ("kafka", "bootstrapServers: [a:1, b:2], tls: {mode: Disabled}", {}, "kafka://a:1,b:2"),
         ("kafka", PLAIN, {"uri": "kafka://a:1,b:2"}, "kafka://a:1,b:2"),
         ("kafka", PLAIN, {"bootstrap-servers": "a:1"}, "kafka://a:1"),
+        ("kafka", PLAIN, {"bootstrap-servers": "a,b:2"}, "kafka://a:9092,b:2"),
         (
             "kafka",
             "bootstrapServers: [a:1], sasl: {mechanism: SCRAM-SHA-512, secretRef: {name: s}}",
@@ -151,3 +154,16 @@ def test_every_service_with_a_database_gets_its_own() -> None:
         if service.database
     }
     assert len(set(urls.values())) == len(urls) == 7
+
+
+@pytest.mark.parametrize("mode", ["VerifyFull", "VerifyCA", "Require", "Disabled"])
+def test_every_adapter_takes_the_url_that_is_made(mode: str) -> None:
+    tls = f"host: h, secretRef: {{name: s}}, tls: {{mode: {mode}}}"
+    login = {"s": {"username": "u", "password": "p"}}
+    memory, metrics = hub.Hub(), telemetry.Metrics("test")
+    cache.connect(str(rendered("redis", tls, login)), memory=memory.cache, metrics=metrics)
+    broker = f"bootstrapServers: ['h:1'], sasl: {{mechanism: PLAIN, secretRef: {{name: s}}}}, tls: {{mode: {mode}}}"
+    bus.connect(str(rendered("kafka", broker, login)), memory=memory.bus, metrics=metrics)
+    consul.Agent(str(rendered("consul", tls, {"s": {"token": "t"}})))
+    documents.Documents(str(rendered("mongodb", tls, login)))
+    mysql_connection.options(sa.make_url(str(rendered("mysql", tls, login))))

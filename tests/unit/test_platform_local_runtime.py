@@ -200,9 +200,8 @@ async def test_a_store_that_is_away_is_named_with_its_address_before_anything_st
     with socket.socket() as nobody:  # bound, not listening
         nobody.bind(("127.0.0.1", 0))
         port = nobody.getsockname()[1]
-        wanted = platform(
-            f"  stores: {{redis: {{mode: External, external: {{host: 127.0.0.1, port: {port}, tls: {{mode: Disabled}}}}}}}}\n"
-        )
+        where = f"{{host: 127.0.0.1, port: {port}, tls: {{mode: Disabled}}}}"
+        wanted = platform(f"  stores: {{redis: {{mode: External, external: {where}}}}}\n")
         fakes = Fakes()
         with pytest.raises(refusals.StoresAway) as refused:
             await shop(fakes, platform=wanted, data=tmp_path).start()

@@ -67,7 +67,8 @@ async def _connect(hosts: str) -> None:
     *first, last = hosts.split(",")
     for host in first:
         with contextlib.suppress(OSError):
-            return await _open(host)
+            await _open(host)
+            return
     await _open(last)
 
 

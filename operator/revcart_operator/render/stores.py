@@ -79,7 +79,7 @@ def place(platform: spec.RevCartPlatform, *, name: str, service: str, secrets: r
     username, password = _login(name, service, binding)
     return Place(
         store=name,
-        hosts=host if "," in host else f"{host}:{written.port or binding.port or _PORTS[name]}",
+        hosts=_with_ports(host, written.port or binding.port or _PORTS[name]),
         username=username,
         password=password,
         query={
@@ -138,7 +138,12 @@ def _kafka(platform: spec.RevCartPlatform, secrets: references.References) -> Pl
         username, password = login["username"], login["password"]
         query["sasl"] = str(written.sasl.mechanism)
     tls = _tls(written.tls, binding, secrets=secrets, path=path)
+    hosts = _with_ports(hosts, _PORTS["kafka"])
     return Place(store="kafka", hosts=hosts, username=username, password=password, query={**query, **tls})
+
+
+def _with_ports(hosts: str, usual: int | str) -> str:
+    return ",".join(host if ":" in host else f"{host}:{usual}" for host in hosts.split(","))
 
 
 def _tls(tls: store.Tls, binding: _Binding, *, secrets: references.References, path: str) -> dict[str, str]:

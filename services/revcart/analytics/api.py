@@ -34,7 +34,10 @@ Report = TypeVar("Report", schemas.Sales, schemas.Products, schemas.Users)
 User = Annotated[auth.Caller, Depends(auth.service("user"))]
 
 
-@router.get("/sales")
+_CSV: dict[int | str, dict[str, Any]] = {200: {"content": {table.MEDIA_TYPE: {"schema": {"type": "string"}}}}}
+
+
+@router.get("/sales", responses=_CSV)
 @asgi.produces(table.MEDIA_TYPE)
 async def sales_report(
     request: Request,
@@ -50,7 +53,7 @@ async def sales_report(
     return _answer(request, format, report, name="sales", rows=report.series, row=schemas.SalesPoint)
 
 
-@router.get("/products")
+@router.get("/products", responses=_CSV)
 @asgi.produces(table.MEDIA_TYPE)
 async def products_report(
     request: Request,
@@ -66,7 +69,7 @@ async def products_report(
     return _answer(request, format, report, name="products", rows=report.top, row=schemas.ProductFigures)
 
 
-@router.get("/users")
+@router.get("/users", responses=_CSV)
 @asgi.produces(table.MEDIA_TYPE)
 async def users_report(
     request: Request,

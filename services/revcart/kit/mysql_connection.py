@@ -103,7 +103,7 @@ def options(url: sa.URL) -> tuple[sa.URL, dict[str, Any]]:
     """The URL without its TLS parameters, and the connect arguments. Raises ValueError on other parameters.
 
     `?tls=true` checks the server's certificate against the system's authorities, `?ssl_ca=FILE` (or `ca`) against
-    that file, `verify` how far (see `kit.tls`); `ssl_cert` and `ssl_key` are the client's own, where the server asks for one.
+    that file, `verify` how far (see `kit.tls`); `ssl_cert` and `ssl_key` are the client's own, if the server asks.
     """
     arguments: dict[str, Any] = {
         "async_creator_fn": connect,
