@@ -160,6 +160,7 @@ async def test_cancelled_while_a_statement_runs(store: Store) -> None:
         assert counts.scalar_one() % 20 == 0
 
 
+@pytest.mark.regression("R57")
 async def test_cancelled_at_any_moment_the_next_writer_need_not_wait(store: Store) -> None:
     async def work() -> None:
         async with store.transaction() as tx:

@@ -89,6 +89,7 @@ async def test_a_secret_that_cannot_be_read_is_given_up_at_once() -> None:
         assert failed["permanent"] is True
 
 
+@pytest.mark.regression("R58")
 async def test_nobody_gets_more_than_ten_short_messages_a_day() -> None:
     async with worlds.world() as world:
         world.contacts[CUSTOMER] = worlds.contact()
