@@ -28,7 +28,7 @@ test: .venv/dev ## Run every check and test that this machine can run
 
 .PHONY: test-faults
 test-faults: .venv/dev ## Stop each real store for 20 s under order traffic and measure how the shop comes back
-	@scripts/test -m faults -s tests/flow/test_stores_faults.py
+	@scripts/stores run -- $(BIN)/python -m pytest -m faults -q -s tests/flow/test_stores_faults.py
 
 .PHONY: lint
 lint: .venv/dev ## Format, imports, types, layers: what pre-commit runs
