@@ -13,6 +13,7 @@ from tests.contract import wire
 
 from revcart.kit import clock, errors, sql
 
+IDLE_SECONDS = 1.1  # after which a connection is asked whether it lives before it is used
 METADATA = sa.MetaData()
 CRATES = sa.Table(
     "crates",
@@ -118,6 +119,7 @@ async def test_a_server_that_does_not_answer_is_given_up(wired: tuple[wire.Wire,
     line, url = wired
     store = await opened(url)
     await add(store, 1)
+    await asyncio.sleep(IDLE_SECONDS)
     line.hold()
     began = time.monotonic()
     await refused(add(store, 2))

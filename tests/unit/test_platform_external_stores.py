@@ -166,4 +166,4 @@ def test_every_adapter_takes_the_url_that_is_made(mode: str) -> None:
     bus.connect(str(rendered("kafka", broker, login)), memory=memory.bus, metrics=metrics)
     consul.Agent(str(rendered("consul", tls, {"s": {"token": "t"}})))
     documents.Documents(str(rendered("mongodb", tls, login)))
-    mysql_connection.options(sa.make_url(str(rendered("mysql", tls, login))))
+    mysql_connection.options(sa.make_url(str(rendered("mysql", tls, login))), read_only=True)

@@ -4,7 +4,8 @@ SQLite has one writer: writes queue on an asyncio lock and start with BEGIN IMME
 "database is locked" half way; readers have connections of their own and see the last committed state (WAL).
 
 MySQL has row locks: writers are READ COMMITTED, so that a locked row is read as it is and gaps stay free; readers get
-one snapshot and cannot write, as on SQLite. A deadlock or a lock that nobody gives back (5 s) ends the transaction as
+one snapshot and cannot write, as on SQLite, by connections of their own whose session says so once: a read is then
+two round trips, SELECT and ROLLBACK. A deadlock or a lock that nobody gives back (5 s) ends the transaction as
 an outage does: DependencyUnavailable with Retry-After, nothing written. It is not run again here, for nobody but its
 caller knows what it read before; callers over HTTP, consumers and workers come again by themselves.
 """
@@ -13,6 +14,7 @@ import asyncio
 import contextlib
 import shutil
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -34,7 +36,9 @@ _MYSQL_OUTAGES = {
     *(1290, 1836),  # read-only: a replica that is about to be promoted
     *(2002, 2003, 2006, 2013, 2026, 2055),  # cannot connect, gone away, lost
 }
-_SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"  # of the next transaction alone
+# A connection that was used so lately is taken as alive: a ping before every transaction costs more than the rare
+# server that went away and came back within that time, which a caller meets as an outage.
+_ALIVE_SECONDS = 1.0
 
 log = telemetry.get_logger(__name__)
 
@@ -70,7 +74,7 @@ class Database:
         if self.dialect == "sqlite":
             self._writer, self._reader = self._sqlite()
         else:
-            self._writer = self._reader = self._server()
+            self._writer, self._reader = self._server()
         self._measure()
 
     @property
@@ -107,8 +111,6 @@ class Database:
         """A consistent view that cannot write."""
         with outages():
             async with self._reader.connect() as connection:
-                if self.dialect != "sqlite":
-                    await connection.exec_driver_sql(_SNAPSHOT)
                 yield connection
 
     @contextlib.asynccontextmanager
@@ -177,21 +179,62 @@ class Database:
         size = self.metrics.gauge("revcart_database_pool_size", "Connections that the pool may have")
         size.set(sum(_pool(engine).size() for engine in engines))
 
-    def _server(self) -> AsyncEngine:
+    def _server(self) -> tuple[AsyncEngine, AsyncEngine]:
+        """A writer and a reader, which share the pool's size; each has one connection at least."""
+        readers = max(1, self._pool_size // 2)
+        writers = max(1, self._pool_size - readers)
+        engines = self._server_engine(writers, read_only=False), self._server_engine(readers, read_only=True)
+        pings = _Pings()
+        for engine in engines:
+            pings.watch(engine.sync_engine)
+        return engines
+
+    def _server_engine(self, size: int, *, read_only: bool) -> AsyncEngine:
         from revcart.kit import mysql_connection  # the extra `mysql`
 
-        url, arguments = mysql_connection.options(self._url)
+        url, arguments = mysql_connection.options(self._url, read_only=read_only)
         return create_async_engine(
             url,
             connect_args=arguments,
-            pool_size=self._pool_size,
+            pool_size=size,
             max_overflow=0,
             pool_timeout=self._wait_seconds,
             hide_parameters=True,  # they are people's data, and errors are logged
-            pool_pre_ping=True,
             pool_recycle=1_800,
-            isolation_level="READ COMMITTED",
+            pool_reset_on_return=None,  # both doors end their transaction themselves
         )
+
+
+class _Pings:
+    """As SQLAlchemy's `pool_pre_ping`, but for connections that were not used within the last second.
+
+    Once one connection of a database was found lost, every older one is asked before its next use.
+    """
+
+    def __init__(self) -> None:
+        self._lost = 0.0
+
+    def watch(self, engine: sa.Engine) -> None:
+        sa.event.listen(engine, "checkin", self._note)
+        sa.event.listen(engine, "checkout", self._check)
+        sa.event.listen(engine, "handle_error", self._suspect)
+
+    def _note(self, _: Any, record: sa.pool.ConnectionPoolEntry) -> None:
+        record.info["used"] = time.monotonic()
+
+    def _check(self, connection: Any, record: sa.pool.ConnectionPoolEntry, _: Any) -> None:
+        used = record.info.get("used", 0.0)
+        if used > self._lost and time.monotonic() - used < _ALIVE_SECONDS:
+            return
+        try:
+            connection.ping(False)
+        except connection.dbapi.Error as error:
+            self._lost = time.monotonic()
+            raise sa.exc.InvalidatePoolError from error  # the others are as old: each is opened anew
+
+    def _suspect(self, context: sa.engine.ExceptionContext) -> None:
+        if context.is_disconnect:
+            self._lost = time.monotonic()
 
 
 def _pool(engine: AsyncEngine) -> sa.QueuePool:

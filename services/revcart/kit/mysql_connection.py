@@ -7,6 +7,7 @@ connection (2013) as after any other one. Imported only where a URL asks for MyS
 
 import asyncio
 import contextlib
+import functools
 import ssl
 import struct
 from collections.abc import AsyncIterator
@@ -20,7 +21,7 @@ from pymysql.constants import CLIENT, CR  # type: ignore[import-untyped]
 from revcart.kit import tls as kit_tls
 
 CONNECT_SECONDS = 3
-STATEMENT_SECONDS = 20  # past the lock wait, and past any request
+STATEMENT_SECONDS = 8  # past the lock wait, and before the request itself ends (10 s)
 LOCK_WAIT_SECONDS = 5
 _MAX_PACKET = 2**24 - 1
 _MIGRATION_LOCK_SECONDS = 60
@@ -29,6 +30,8 @@ _MODES = (
     "SET SESSION time_zone='+00:00', "
     "sql_mode='STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE,NO_ZERO_IN_DATE,NO_ENGINE_SUBSTITUTION', "
 )
+_WRITER = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
+_READER = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 _SESSION = f"{_MODES}innodb_lock_wait_timeout={LOCK_WAIT_SECONDS}, lock_wait_timeout={LOCK_WAIT_SECONDS}"
 
 
@@ -92,21 +95,24 @@ class Connection(aiomysql.Connection):  # type: ignore[misc]  # aiomysql has no 
             self._ssl_context = context
 
 
-async def connect(**options: Any) -> Connection:
-    """What `aiomysql.connect` is."""
+async def connect(*, transactions: str, **options: Any) -> Connection:
+    """What `aiomysql.connect` is; `transactions` is the statement that sets the session's."""
     connection = Connection(**options)
     await connection.open()
+    await connection.query(transactions)
     return connection
 
 
-def options(url: sa.URL) -> tuple[sa.URL, dict[str, Any]]:
+def options(url: sa.URL, *, read_only: bool) -> tuple[sa.URL, dict[str, Any]]:
     """The URL without its TLS parameters, and the connect arguments. Raises ValueError on other parameters.
+
+    The isolation is the session's, so that no transaction has to ask for it.
 
     `?tls=true` checks the server's certificate against the system's authorities, `?ssl_ca=FILE` (or `ca`) against
     that file, `verify` how far (see `kit.tls`); `ssl_cert` and `ssl_key` are the client's own, if the server asks.
     """
     arguments: dict[str, Any] = {
-        "async_creator_fn": connect,
+        "async_creator_fn": functools.partial(connect, transactions=_READER if read_only else _WRITER),
         "charset": "utf8mb4",
         "init_command": _SESSION,
         "connect_timeout": CONNECT_SECONDS,
