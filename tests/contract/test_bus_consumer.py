@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests import buses, polling
 
-from revcart.kit import bus, clock, consumer, errors, events, telemetry, topics
+from revcart.kit import bus, clock, consumer, errors, events, pressure, telemetry, topics
 
 
 class World:
@@ -44,6 +44,7 @@ class World:
             ports=self,
             clock=clock.System(),
             metrics=self.metrics,
+            pressure=pressure.Pressure(),
             **{"waits": (0.01, 0.01, 0.01, 0.01), **options},
         )
         await self.consumer.start()

@@ -1,8 +1,9 @@
 """The outbox: no event before its commit, none lost, each key in order, whatever the bus and the process do."""
 
 import asyncio
+import contextlib
 import datetime as dt
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,9 @@ class RecordingBus:
 
     async def lag(self, group: str) -> Mapping[str, int]:
         return {}
+
+    def history(self, topic: str) -> AsyncGenerator[bus.Delivery]:
+        raise NotImplementedError
 
     @property
     def steps(self) -> list[tuple[str, int]]:
@@ -208,3 +212,24 @@ async def test_an_event_that_is_too_large_fails_its_transaction(store: Store) ->
     with pytest.raises(ValueError, match="larger"):
         async with store.transaction() as tx:
             await tx.outbox.add(Huge(order_id=1, text="x" * 300_000))
+
+
+async def test_replicas_on_mysql_send_each_event_once_and_in_order(tmp_path: Path) -> None:
+    """They find rows by an index and mark them by their key: in the wrong order MySQL would end one of two relays."""
+    url = databases.with_tables(METADATA, tmp_path, kind="mysql")
+    log = RecordingBus()
+    async with contextlib.AsyncExitStack() as stack:
+        replicas = [sql.Database(url, service="order", clock=clock.System()) for _ in range(4)]
+        for replica in replicas:
+            await replica.open(METADATA)
+            stack.push_async_callback(replica.close)
+        store = Store(replicas[0])
+        for order_id in range(60):
+            await move(store, order_id, *range(40))
+        for replica in replicas:
+            await stack.enter_async_context(outbox.relaying(database=replica, bus=log))
+        for step in range(40, 50):
+            await asyncio.gather(*(move(store, order_id, step) for order_id in range(60)))
+        await polling.until(lambda: len(log.sent) >= 60 * 50, 20)
+    for order_id in range(60):
+        assert [step for key, step in log.steps if key == str(order_id)] == list(range(50))

@@ -14,7 +14,7 @@ from starlette import types
 
 from revcart.cart import app as cart
 from revcart.gateway import app, domain
-from revcart.kit import http, hub, registry, telemetry, testing, tokens
+from revcart.kit import http, hub, pressure, registry, telemetry, testing, tokens
 from revcart_operator.platform import routes as catalogue
 from tests import gateway, servers
 
@@ -205,6 +205,7 @@ async def test_the_first_call_of_a_service_finds_its_callee(tmp_path: Path) -> N
             tokens=tokens.ServiceTokens([testing.SERVICE_SECRET], clock=time_),
             clock=time_,
             metrics=metrics,
+            pressure=pressure.Pressure(),
         )
         assert (await client.call("product", "GET", "/internal/x")).status == 200
         assert [seen.path for seen in stub.seen] == ["/internal/x"]

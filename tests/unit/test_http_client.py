@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from starlette import applications, requests, responses, routing
 
-from revcart.kit import breaker, clock, errors, http, registry, telemetry, testing, tokens
+from revcart.kit import breaker, clock, errors, http, pressure, registry, telemetry, testing, tokens
 
 Handler = Callable[[requests.Request], responses.Response]
 
@@ -35,6 +35,7 @@ async def world() -> AsyncIterator[World]:
         tokens=tokens.ServiceTokens([testing.SERVICE_SECRET], clock=time),
         clock=time,
         metrics=telemetry.Metrics("order"),
+        pressure=pressure.Pressure(),
     )
     here = World(client, instances, time, [], [], asyncio.Event())
 

@@ -95,7 +95,7 @@ def create_app(settings: Settings, *, hub: hub.Hub | None = None) -> types.ASGIA
     wires = Wires(settings=settings, hub=hub)
     local: dict[str, registry.Instance] = {}
     wires.upstreams = upstreams.Upstreams(
-        registry=wires.registry, clock=wires.clock, metrics=wires.metrics, local=local
+        registry=wires.registry, clock=wires.clock, metrics=wires.metrics, pressure=wires.pressure, local=local
     )
     docs = documentation.Documentation(
         routes_=settings.gateway_routes, client=wires.http, clock=wires.clock, public_url=settings.public_url

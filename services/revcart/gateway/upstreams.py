@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Final
 
 from revcart.gateway import domain, visits
-from revcart.kit import balancer, breaker, clock, errors, registry, telemetry, transport
+from revcart.kit import balancer, breaker, clock, errors, pressure, registry, telemetry, transport
 
 IN_FLIGHT_PER_SERVICE: Final = 1_000
 IN_FLIGHT: Final = 5_000
@@ -77,11 +77,13 @@ class Upstreams:
         registry: registry.Registry,
         clock: clock.Clock,
         metrics: telemetry.Metrics,
+        pressure: pressure.Pressure,
         local: Mapping[str, registry.Instance],
     ) -> None:
         self.transport = transport.Transport()
         self._registry = registry
         self._clock = clock
+        self._pressure = pressure
         self._local = local
         self._balancer = balancer.Balancer(registry=registry, clock=clock)
         self._services: dict[str, _Service] = {}
@@ -217,12 +219,13 @@ class Upstreams:
         instance: registry.Instance,
         permit: breaker.Permit,
     ) -> None:
-        """Put a failure down to the service, unless the client was the one that broke off or was slow."""
+        """Put a failure down to the service, unless the client broke off or was slow, or this process itself is late."""
         if visit.failure is not None:
             raise visit.failure from error
         if isinstance(error, transport.NotConnected):
             self._balancer.unreachable(instance)
-        if not visit.uploading:
+        late = isinstance(error, TimeoutError) and self._pressure.high
+        if not visit.uploading and not late:
             permit.failed()
 
     def _pick(

@@ -11,7 +11,7 @@ import re
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Protocol
 
-from revcart.kit import bus, clock, errors, events, settings, telemetry, topics
+from revcart.kit import bus, clock, errors, events, pressure, settings, telemetry, topics
 
 WAITS = (0.2, 1.0, 5.0, 25.0)  # seconds between the tries
 LIMIT_SECONDS = 30.0  # of one try
@@ -35,6 +35,7 @@ class Consumer:
         ports: Any,
         clock: clock.Clock,
         metrics: telemetry.Metrics,
+        pressure: pressure.Pressure,
         waits: Sequence[float] = WAITS,
         limit_seconds: float = LIMIT_SECONDS,
     ) -> None:
@@ -45,6 +46,7 @@ class Consumer:
         self._topics = sorted({payload.fact.topic for payload in handlers})
         self._ports = ports
         self._clock = clock
+        self._pressure = pressure
         self._waits = tuple(waits)
         self._limit_seconds = limit_seconds
         self._subscription: Any = None
@@ -98,6 +100,7 @@ class Consumer:
     async def _try(self, delivery: bus.Delivery, event: events.Received[Any], handler: events.Handler) -> None:
         tries, outages = 0, 0
         while True:
+            await self._pressure.stand_back()
             try:
                 await self._once(event, handler)
                 return
@@ -189,6 +192,7 @@ class Wires(Protocol):
     bus: bus.Bus
     clock: clock.Clock
     metrics: telemetry.Metrics
+    pressure: pressure.Pressure
 
 
 @contextlib.asynccontextmanager
@@ -201,6 +205,7 @@ async def running(*, wires: Wires, handlers: events.Handlers, ports: Any) -> Asy
         ports=ports,
         clock=wires.clock,
         metrics=wires.metrics,
+        pressure=wires.pressure,
     )
     await consumer.start()
     try:

@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 
 import stamina
 
-from revcart.kit import balancer, breaker, clock, errors, registry, telemetry, tokens, tracing, transport
+from revcart.kit import balancer, breaker, clock, errors, pressure, registry, telemetry, tokens, tracing, transport
 
 IDEMPOTENT_METHODS: Final = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
 RETRY_WAIT_SECONDS: Final = 0.05
@@ -59,11 +59,13 @@ class Client:
         tokens: Tokens,
         clock: clock.Clock,
         metrics: telemetry.Metrics,
+        pressure: pressure.Pressure,
         total_seconds: float = 2.0,
     ) -> None:
         self._caller = caller
         self._tokens = tokens
         self._clock = clock
+        self._pressure = pressure
         self._total_seconds = total_seconds
         self._registry = registry
         self._balancer = balancer.Balancer(registry=registry, clock=clock)
@@ -190,7 +192,8 @@ class Client:
         except transport.BrokenOff as error:
             raise Trouble(str(error), sent=True) from error
         except TimeoutError as error:
-            raise Trouble("it was too slow", sent=True, again=False) from error
+            # Where this process itself is late, that says nothing about the callee.
+            raise Trouble("it was too slow", sent=True, again=False, counts=not self._pressure.high) from error
         if answer.status >= 500:
             raise _trouble(answer)
         return answer

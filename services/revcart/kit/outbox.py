@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from revcart.kit import bus, clock, columns, database, errors, events, housekeeping, ids, telemetry
+from revcart.kit import bus, clock, columns, database, errors, events, housekeeping, ids, pressure, telemetry
 
 TABLE = "outbox"
 BATCH = 100
@@ -86,10 +86,11 @@ class Backlog:
 class Relay:
     """Sends the rows of one database. Every replica runs one."""
 
-    def __init__(self, *, database: database.Database, bus: bus.Bus) -> None:
+    def __init__(self, *, database: database.Database, bus: bus.Bus, pressure: pressure.Pressure | None = None) -> None:
         self.backlog = Backlog(0, 0.0)
         self._database = database
         self._bus = bus
+        self._pressure = pressure or _none()
         # A SQLite file has one process: after a crash the next one may take up its leases at once.
         self._owner = "embedded" if database.dialect == "sqlite" else ids.uuid7()
         self._back_off = _BACK_OFF_SECONDS
@@ -128,6 +129,8 @@ class Relay:
 
     async def _pass(self) -> float:
         """Send one batch. Returns how many seconds may pass until the next, if nothing is added: 0 = more is there."""
+        if not self._stopping:
+            await self._pressure.stand_back()
         self._database.outbox_added.clear()
         try:
             rows = await self._lease()
@@ -151,16 +154,19 @@ class Relay:
 
     async def _lease(self) -> Sequence[sa.RowMapping]:
         outbox, now = self._table, self._database.clock.now()
+        unsent = sa.select(outbox.c.seq).where(outbox.c.published_at.is_(None)).order_by(outbox.c.seq).limit(BATCH * 5)
+        # Found without locks and locked by primary key: a locking read by `published_at` locks MySQL's index entry
+        # before the row, and deadlocks with the relay that marks the row sent, which goes the other way.
+        async with self._database.read() as connection:
+            waiting = (await connection.execute(unsent)).scalars().all()
+        if not waiting:
+            return []
         async with self._database.begin() as connection:
-            waiting = await connection.execute(
-                sa.select(outbox)
-                .where(outbox.c.published_at.is_(None))
-                .order_by(outbox.c.seq)
-                .limit(BATCH * 5)
+            locked = await connection.execute(
                 # Not SKIP LOCKED: skipping a row that another relay is leasing would let its successor overtake.
-                .with_for_update()
+                sa.select(outbox).where(outbox.c.seq.in_(waiting)).order_by(outbox.c.seq).with_for_update()
             )
-            rows = self._free(waiting.mappings().all(), now)
+            rows = self._free([row for row in locked.mappings() if row["published_at"] is None], now)
             if rows:
                 await connection.execute(
                     outbox.update()
@@ -219,14 +225,20 @@ class Relay:
 
 
 @contextlib.asynccontextmanager
-async def relaying(*, database: database.Database, bus: bus.Bus) -> AsyncIterator[Relay]:
+async def relaying(
+    *, database: database.Database, bus: bus.Bus, pressure: pressure.Pressure | None = None
+) -> AsyncIterator[Relay]:
     """A relay as long as the block runs; drained at the end."""
-    relay = Relay(database=database, bus=bus)
+    relay = Relay(database=database, bus=bus, pressure=pressure)
     await relay.start()
     try:
         yield relay
     finally:
         await relay.stop()
+
+
+def _none() -> pressure.Pressure:
+    return pressure.Pressure()
 
 
 def _message(row: sa.RowMapping) -> bus.Message:

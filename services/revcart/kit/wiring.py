@@ -46,6 +46,7 @@ class Wiring:
         self._hub = hub or _own_hub()
         self._owns_hub = hub is None
         self.clock = self._hub.clock
+        self.pressure = self._hub.pressure
         self.metrics = telemetry.Metrics(settings.service)
         self.registry = registry.connect(
             settings.registry_url,
@@ -71,6 +72,7 @@ class Wiring:
             tokens=self.service_tokens,
             clock=self.clock,
             metrics=self.metrics,
+            pressure=self.pressure,
             total_seconds=settings.call_timeout_seconds,
         )
         self.verifier = auth.Verifier(
@@ -126,7 +128,9 @@ class Wiring:
         async with contextlib.AsyncExitStack() as stack:
             for made, metadata in self._databases:
                 if outbox.TABLE in metadata.tables:
-                    await stack.enter_async_context(outbox.relaying(database=made, bus=self.bus))
+                    await stack.enter_async_context(
+                        outbox.relaying(database=made, bus=self.bus, pressure=self.pressure)
+                    )
             yield
 
     @contextlib.asynccontextmanager
