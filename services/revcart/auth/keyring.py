@@ -17,12 +17,13 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from revcart.auth import keystore, store
 from revcart.kit import clock as clocks
-from revcart.kit import ids, keys, tokens
+from revcart.kit import errors, ids, keys, tokens
 
 PUBLISHED_FIRST: Final = dt.timedelta(minutes=10)
 RELOAD: Final = dt.timedelta(seconds=60)  # how long another replica's rotation may go unnoticed
 UNKNOWN_AGAIN: Final = dt.timedelta(seconds=30)
 KEY_BITS: Final = 2048
+_LONG_AGO: Final = dt.datetime.min.replace(tzinfo=dt.UTC)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,6 +31,7 @@ class _Loaded:
     at: dt.datetime
     signer: tokens.SigningKey
     public: dict[str, jwt.PyJWK]
+    entries: list[Mapping[str, Any]]  # the same as published
 
 
 class Keyring:
@@ -59,6 +61,7 @@ class Keyring:
             stored = await view.keys.all()
         if _in_state(stored, "ACTIVE") is None:
             await self._add("ACTIVE")
+        await self._fresh(RELOAD)  # from here on the database may be away, and tokens are verified nevertheless
 
     async def rotate(self, *, now_due: bool = False) -> None:
         """Take the next step of a rotation, if one is due; `now_due` begins one whatever the age of the key."""
@@ -70,7 +73,7 @@ class Keyring:
                 await tx.keys.promote(successor=following.kid, predecessor=active.kid if active else None)
             # A replica that has not yet seen the change signs a little longer; hence the margin.
             await tx.keys.delete_retired(before=now - self._token_life - 2 * RELOAD)
-        self._loaded = None
+        self._outdated()
         too_old = active is not None and now - (active.activated_at or active.created_at) >= self._rotation
         if following is None and (too_old or now_due):
             await self._add("NEXT")
@@ -87,14 +90,23 @@ class Keyring:
 
     async def published(self) -> list[Mapping[str, Any]]:
         """The entries of the key set (RFC 7517)."""
-        async with self._store.read() as view:
-            return [key.public_jwk for key in await view.keys.all()]
+        return (await self._fresh(RELOAD)).entries
 
     async def _fresh(self, age: dt.timedelta) -> _Loaded:
         async with self._loading:
-            if self._loaded is None or self._clock.now() - self._loaded.at >= age:
-                self._loaded = await self._load(self._loaded)
+            now = self._clock.now()
+            if self._loaded is None or now - self._loaded.at >= age:
+                try:
+                    self._loaded = await self._load(self._loaded)
+                except errors.DependencyUnavailable:
+                    if self._loaded is None:
+                        raise
+                    self._loaded = dataclasses.replace(self._loaded, at=now)  # asked again after `age`, not at once
             return self._loaded
+
+    def _outdated(self) -> None:
+        if self._loaded is not None:
+            self._loaded = dataclasses.replace(self._loaded, at=_LONG_AGO)
 
     async def _load(self, before: _Loaded | None) -> _Loaded:
         async with self._store.read() as view:
@@ -105,7 +117,8 @@ class Keyring:
             signer = before.signer  # decrypting and checking an RSA key is slow
         else:
             signer = tokens.SigningKey(kid=active.kid, private=self._decrypted(active.private_encrypted))
-        return _Loaded(at=self._clock.now(), signer=signer, public=keys.parse(key.public_jwk for key in stored))
+        entries = [key.public_jwk for key in stored]
+        return _Loaded(at=self._clock.now(), signer=signer, public=keys.parse(entries), entries=entries)
 
     async def _add(self, state: keystore.State) -> None:
         private = await asyncio.to_thread(rsa.generate_private_key, public_exponent=65537, key_size=KEY_BITS)
@@ -122,7 +135,7 @@ class Keyring:
                     activated_at=now if state == "ACTIVE" else None,
                 )
             )
-        self._loaded = None
+        self._outdated()
 
     def _encrypted(self, private: rsa.RSAPrivateKey) -> bytes:
         clear = private.private_bytes(
