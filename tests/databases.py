@@ -14,18 +14,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from revcart.kit import migrations, mysql_connection
+from revcart import provision
+from revcart.kit import migrations, mysql_connection, provisioning
 
 SERVER = "REVCART_TEST_MYSQL_URL"
 KINDS = ("sqlite", "mysql")
 SERVICES = ("auth", "user", "product", "order", "payment", "delivery", "admin")
 WANTED = f"set {SERVER} (mysql+aiomysql://user:password@host:port) to test on MySQL"
-MIGRATES = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX, REFERENCES"
-RIGHTS = {  # of a service's user, where they are not those to read and write rows
-    ("admin", "audit_log"): "SELECT, INSERT",
-    ("admin", "audit_head"): "SELECT, INSERT, UPDATE",
-    **{(name, "alembic_version"): "SELECT" for name in SERVICES},
-}
 _made: dict[tuple[str, Path], str] = {}
 
 
@@ -44,26 +39,32 @@ def url(service: str, folder: Path | None = None, *, kind: str | None = None) ->
     if folder is not None and (service, folder) in _made:
         return _made[service, folder]
     made = sa.make_url(empty_mysql())
-    migrations.upgrade(service, sa.make_url(user_of(made, MIGRATES)))
-    names = [str(name) for (name,) in execute(made, "SHOW TABLES")]
-    grants = {name: RIGHTS.get((service, name), "SELECT, INSERT, UPDATE, DELETE") for name in names}
-    served = user_of(made, *(f"{rights} ON {made.database}.{name}" for name, rights in grants.items()))
+    served, migrator = _somebody(made), _somebody(made)
+    for step in range(2):  # as the Job on a cluster: the tables get their rights once they are there
+        provisioning.make(server(), service=served, migrator=migrator, rights=provision.rights(service))
+        if step == 0:
+            migrations.upgrade(service, migrator)
     if folder is not None:
-        _made[service, folder] = served
-    return served
+        _made[service, folder] = text(served)
+    return text(served)
 
 
 def user_of(database: sa.URL, *grants: str) -> str:
-    """A new user with these rights, on the whole database where no table is named."""
-    name, password = f"t{secrets.token_hex(8)}", secrets.token_hex(8)
-    whole = f" ON {database.database}.*"
+    """A new user with these rights on the whole database."""
+    made = _somebody(database)
     execute(
         database,
-        f"CREATE USER '{name}' IDENTIFIED BY '{password}'",
-        *(f"GRANT {grant}{'' if ' ON ' in grant else whole} TO '{name}'" for grant in grants),
+        f"CREATE USER '{made.username}' IDENTIFIED BY '{made.password}'",
+        *(f"GRANT {grant} ON {database.database}.* TO '{made.username}'" for grant in grants),
     )
-    atexit.register(execute, server(), f"DROP USER '{name}'")
-    return text(database.set(username=name, password=password))
+    return text(made)
+
+
+def _somebody(database: sa.URL) -> sa.URL:
+    """A user who is to be made, and who is gone when the process ends."""
+    name, password = f"t{secrets.token_hex(8)}", secrets.token_hex(8)
+    atexit.register(execute, server(), f"DROP USER IF EXISTS '{name}'")
+    return database.set(username=name, password=password)
 
 
 def with_tables(metadata: sa.MetaData, folder: Path, *, kind: str) -> str:

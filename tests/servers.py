@@ -1,4 +1,4 @@
-"""A Redis or a Consul with settings of its own (passwords, TLS, limits), which a test may stop, freeze and start again.
+"""A Redis, Consul or Kafka with settings of its own (passwords, TLS, limits), which a test may stop and start again.
 
 The programs are those of scripts/stores; a machine that cannot have them skips the test by name. Where the settings of
 `scripts/stores` will do, `tests.stores` is the shorter way.
@@ -112,12 +112,80 @@ async def consul(data: Path, *, tls_port: int = -1, **settings: Any) -> AsyncIte
 
 
 @contextlib.asynccontextmanager
+async def kafka(data: Path, *, user: str, password: str) -> AsyncIterator[Server]:
+    """A Kafka that lets only `user` in, by SCRAM-SHA-512 or PLAIN, over TLS with the certificate of `certificate`."""
+    program, _ = _program("kafka")
+    java, properties, port = _secured_kafka(data, Path(program), user=user, password=password)
+    scram = f"SCRAM-SHA-512=[name={user},password={password}]"
+    tool = ["kafka.tools.StorageTool", "format", "--cluster-id=MkU3OEVBNTcwNTJENDM2Qg", "--add-scram", scram]
+    done = await asyncio.create_subprocess_exec(
+        *java, *tool, "--config", str(properties), stdout=asyncio.subprocess.DEVNULL
+    )
+    assert await done.wait() == 0
+    server = Server(lambda _: [*java, "kafka.Kafka", str(properties)], ask=_listens, env={})
+    server.port = port
+    async with _running(server):
+        yield server
+
+
+@contextlib.asynccontextmanager
+async def mongodb(data: Path, *, user: str, password: str) -> AsyncIterator[Server]:
+    """Our stand-in for MongoDB, whose root is `user`: everybody has to sign in."""
+    program, env = _program("mongodb")
+    (data / "user").write_text(user)
+    (data / "password").write_text(password)
+    (data / "db").mkdir()
+
+    def command(port: int) -> list[str]:
+        return [program, f"{HOST}:{port}", str(data / "db"), str(data / "user"), str(data / "password")]
+
+    async with _running(Server(command, ask=_listens, env=env)) as server:
+        yield server
+
+
+@contextlib.asynccontextmanager
 async def _running(server: Server) -> AsyncIterator[Server]:
     try:
         await server.start()
         yield server
     finally:
         await server.stop()
+
+
+def _secured_kafka(data: Path, program: Path, *, user: str, password: str) -> tuple[list[str], Path, int]:
+    """How to start Java with Kafka's programs, the server's properties, its port."""
+    import engines  # type: ignore[import-not-found]
+
+    chain, key = certificate(data)
+    store = data / "keystore.pem"
+    store.write_text(Path(key).read_text() + Path(chain).read_text())
+    ports = {"main": free_port(), "controller": free_port()}
+    place = engines.Place(home=data, program=program, ports=ports, password="")
+    engine = engines.ENGINES["kafka"]
+    engine.prepare(place)
+    java, properties = engine.command(place)[:-2], data / "server.properties"
+    module, login = "org.apache.kafka.common.security", f'required username="{user}" password="{password}"'
+    listener = f"SASL_SSL://{HOST}:{ports['main']}"
+    secured = {
+        "listeners": f"{listener},CONTROLLER://{HOST}:{ports['controller']}",
+        "advertised.listeners": listener,
+        "listener.security.protocol.map": "SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT",
+        "inter.broker.listener.name": "SASL_SSL",
+        "sasl.mechanism.inter.broker.protocol": "SCRAM-SHA-512",
+        "sasl.enabled.mechanisms": "SCRAM-SHA-512,PLAIN",
+        "listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config": f"{module}.scram.ScramLoginModule {login};",
+        "listener.name.sasl_ssl.plain.sasl.jaas.config": (
+            f'{module}.plain.PlainLoginModule {login} user_{user}="{password}";'
+        ),
+        "ssl.keystore.type": "PEM",
+        "ssl.keystore.location": store,
+        "ssl.truststore.type": "PEM",
+        "ssl.truststore.location": chain,
+        "log.dirs": data / "secured",
+    }
+    with properties.open("a") as file:
+        file.writelines(f"{name}={value}\n" for name, value in secured.items())
+    return java, properties, ports["main"]
 
 
 def _program(name: str) -> tuple[str, dict[str, str]]:

@@ -1,4 +1,4 @@
-"""The commands of `revcart-service`, which a container runs: one service alone, and its database's schema.
+"""The commands of `revcart-service`, which a container runs: one service alone, its database's schema, dead letters.
 
 Settings come from `REVCART_…` variables and from files of those names in `REVCART_SECRETS_DIR`. Each command imports
 what it needs when it runs, and the one service it is about.
@@ -11,24 +11,22 @@ import asyncio
 import importlib
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
-if TYPE_CHECKING:
-    import pydantic
+from revcart import command, dlq, provision
 
 app = typer.Typer(
     name="revcart-service",
-    help="Runs one RevCart service, and makes its database's schema.",
+    help="Runs one RevCart service, makes its database's schema, and replays dead letters.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_show_locals=False,  # they may hold secrets
 )
 
-AWAY = 1
-INVALID = 2
-UNKNOWN_SCHEMA = 3
+app.add_typer(dlq.app, name="dlq")
+app.command()(provision.provision)
 
 Name = Annotated[str, typer.Argument(help="order, payment, gateway, … or paysim.")]
 
@@ -46,25 +44,27 @@ def serve(
     from revcart.kit import errors, migrations, serving, telemetry
 
     module = _module(name)
-    settings = _settings(module.Settings, host=host, port=port)
+    settings = command.settings(module.Settings, host=host, port=port)
     telemetry.configure(getattr(settings, "log_level", "INFO"), getattr(settings, "log_format", "json"), name)
     try:
         application = module.create_app(settings)
     except sa.exc.ArgumentError:
         _no_database(name)
-    except ValueError as error:  # how a service refuses a setting
-        _end(INVALID, str(error))
+    except (ValueError, OSError) as error:  # how a service refuses a setting, or a file that one names
+        command.end(command.INVALID, str(error))
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serving.serve(application, settings=settings))
     except migrations.UnknownSchema as error:
-        _end(UNKNOWN_SCHEMA, str(error))
+        command.end(command.UNKNOWN_SCHEMA, str(error))
     except errors.DependencyUnavailable as error:
-        _end(AWAY, f"{name} cannot start: {_why(error)}")
+        command.end(command.AWAY, f"{name} cannot start: {command.why(error)}")
     except sa.exc.DBAPIError as error:
-        _end(AWAY, f"{name} cannot start: the database refused: {error.orig}")
+        command.end(command.AWAY, f"{name} cannot start: the database refused: {error.orig}")
     except OSError as error:
-        _end(AWAY, f"{name} cannot listen on {settings.host}:{settings.port}: {os.strerror(error.errno or 0)}")
+        command.end(
+            command.AWAY, f"{name} cannot listen on {settings.host}:{settings.port}: {os.strerror(error.errno or 0)}"
+        )
 
 
 @app.command()
@@ -78,9 +78,9 @@ def migrate(name: Name) -> None:
     from revcart.kit import errors, migrations, telemetry
     from revcart.kit import settings as kit_settings
 
-    _module(name)
+    _known(name)
     telemetry.configure("ERROR", "console", name)
-    settings = _settings(kit_settings.Settings, service=name, port=0)
+    settings = command.settings(kit_settings.Settings, service=name, port=0)
     try:
         if migrations.History.exists(name):
             if not settings.database_url:
@@ -91,61 +91,40 @@ def migrate(name: Name) -> None:
             typer.echo(f"{name} has no SQL schema")
         _make_topics(settings.bus_url)
     except migrations.UnknownSchema as error:
-        _end(UNKNOWN_SCHEMA, str(error))
+        command.end(command.UNKNOWN_SCHEMA, str(error))
     except errors.DependencyUnavailable as error:
-        _end(AWAY, _why(error))
+        command.end(command.AWAY, command.why(error))
     except sa.exc.DBAPIError as error:  # what the server says, without the statement
-        _end(AWAY, f"The database refused: {error.orig}")
+        command.end(command.AWAY, f"The database refused: {error.orig}")
     except (sa.exc.ArgumentError, ValueError) as error:
-        _end(INVALID, f"REVCART_DATABASE_URL: {error}")
+        command.end(command.INVALID, f"REVCART_DATABASE_URL: {error}")
 
 
 def _make_topics(bus_url: str) -> None:
     if bus_url.startswith("kafka"):
         from revcart.kit import bus
 
-        made = asyncio.run(bus.ensure_topics(bus_url))
+        with command.drivers_silent():
+            made = asyncio.run(bus.ensure_topics(bus_url))
         typer.echo(f"topics made: {', '.join(made) or 'none, all were there'}")
 
 
 def _module(name: str) -> Any:
-    """`revcart.<name>.app`; only a folder beside this file that has an `app.py` is a service."""
-    services = sorted(file.parent.name for file in Path(__file__).parent.glob("*/app.py"))
-    if name not in services:
-        _end(INVALID, f"There is no service {name}; there are {', '.join(services)}.")
+    """`revcart.<name>.app`."""
+    _known(name)
     return importlib.import_module(f"revcart.{name}.app")
 
 
-def _settings(kind: "type[pydantic.BaseModel]", **given: Any) -> Any:
-    import pydantic
-
-    folder = os.environ.get("REVCART_SECRETS_DIR")
-    if folder and not Path(folder).is_dir():
-        _end(INVALID, f"REVCART_SECRETS_DIR: there is no folder {folder}")
-    try:
-        return kind(**{name: value for name, value in given.items() if value is not None})
-    except pydantic.ValidationError as error:
-        # Never the value itself: it may be a secret.
-        first = error.errors(include_input=False)[0]
-        where = "_".join(str(part) for part in first["loc"]).upper()
-        prefix = str(kind.model_config.get("env_prefix", ""))
-        _end(INVALID, f"{prefix}{where}: {first['msg']}" if where else first["msg"])
-
-
-def _why(error: Exception) -> str:
-    """What is away, and what the driver said about it: neither names a password."""
-    said = getattr(error.__cause__, "orig", None)
-    return f"{error} ({said})" if said else str(error)
+def _known(name: str) -> None:
+    """Only a folder beside this file that has an `app.py` is a service; anything else ends the command."""
+    services = sorted(file.parent.name for file in Path(__file__).parent.glob("*/app.py"))
+    if name not in services:
+        command.end(command.INVALID, f"There is no service {name}; there are {', '.join(services)}.")
 
 
 def _no_database(name: str) -> NoReturn:
     example = f"sqlite+aiosqlite:///{name}.db or mysql+aiomysql://user:password@host/database"
-    _end(INVALID, f"REVCART_DATABASE_URL names no database; {name} needs one, e.g. {example}")
-
-
-def _end(code: int, sentence: str) -> NoReturn:
-    typer.echo(sentence, err=True)
-    raise typer.Exit(code)
+    command.end(command.INVALID, f"REVCART_DATABASE_URL names no database; {name} needs one, e.g. {example}")
 
 
 if __name__ == "__main__":

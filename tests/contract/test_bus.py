@@ -157,11 +157,38 @@ async def test_many_publishers_at_once(world: buses.World) -> None:
     assert await log.lag(world.group()) == {world.topic: 0}
 
 
+async def test_the_history_of_a_topic_ends_where_it_began_to_be_read(world: buses.World) -> None:
+    log = await world.open()
+    assert [delivery async for delivery in log.history(world.topic)] == []
+    assert [delivery async for delivery in log.history(f"{world.topic}-that-is-none")] == []
+    sent = [world.message(n) for n in range(450)]
+    await log.publish(sent)
+    read: list[bus.Delivery] = []
+    async for delivery in log.history(world.topic):
+        if not read:
+            await log.publish([world.message(450)])
+        read.append(delivery)
+    assert [delivery.message for delivery in read] == sent
+    assert [delivery.offset for delivery in read] == sorted({delivery.offset for delivery in read})
+    assert [delivery.message.value async for delivery in log.history(world.topic)][-1] == b"450"
+
+
+async def test_the_history_moves_no_group(world: buses.World) -> None:
+    log = await world.open()
+    seen = buses.Seen()
+    await log.publish([world.message(1)])
+    assert len([delivery async for delivery in log.history(world.topic)]) == 1
+    await log.subscribe(world.group(), topics=[world.topic], handler=buses.recorder(seen))
+    await polling.until(lambda: seen == [("k", "1")])
+
+
 async def test_a_closed_bus_is_an_outage(world: buses.World) -> None:
     log = await world.open()
     await log.close()
     with pytest.raises(errors.DependencyUnavailable):
         await log.publish([world.message(1)])
+    with pytest.raises(errors.DependencyUnavailable):
+        await anext(log.history(world.topic))
 
 
 async def test_nothing_published_is_lost_when_the_process_is_killed(world: buses.World) -> None:

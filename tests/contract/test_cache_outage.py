@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import redis.asyncio as redis
+from redis import exceptions
 from tests import servers
 
 from revcart.cart import domain, store
@@ -137,6 +139,69 @@ async def test_a_full_redis_is_a_redis_that_is_away(tmp_path: Path) -> None:
                 await opened.set(f"a{number}", "x" * 100_000)
         with pytest.raises(errors.DependencyUnavailable):
             await opened.incr("count", ttl=60)
+
+
+async def test_a_redis_that_cannot_save_refuses_writes_until_it_can(tmp_path: Path) -> None:
+    (tmp_path / "in-the-way").mkdir()
+    async with servers.redis(tmp_path, "--dbfilename", "in-the-way") as server, _cache(_url(server)) as opened:
+        limiter = limits.Limiter(opened)
+        assert (await limiter.hit("a", quota=10, window_seconds=60)).allowed
+        await _told(server, "CONFIG", "SET", "save", "3600 1")
+        await _saved(server, "err")
+        for refused in (
+            opened.set("a", "1"),
+            opened.incr("count", ttl=60),
+            limiter.hit("a", quota=10, window_seconds=60),
+        ):
+            with pytest.raises(errors.DependencyUnavailable) as raised:
+                await refused
+            assert str(raised.value.__cause__).startswith("MISCONF")
+        assert await opened.get("b") is None, "it still answers"
+        (tmp_path / "in-the-way").rmdir()
+        await _saved(server, "ok")
+        assert await opened.set("a", "1")
+
+
+async def test_a_redis_that_runs_an_endless_script_is_away_until_it_ends(tmp_path: Path) -> None:
+    async with (
+        servers.redis(tmp_path, "--busy-reply-threshold", "20") as server,
+        _cache(_url(server)) as stuck,
+        _cache(_url(server)) as opened,
+    ):
+        running = asyncio.create_task(stuck.eval("while true do end"))
+        await asyncio.sleep(0.3)
+        with pytest.raises(errors.DependencyUnavailable) as raised:
+            await opened.get("a")
+        assert str(raised.value.__cause__).startswith("BUSY")
+        await _told(server, "SCRIPT", "KILL")
+        with contextlib.suppress(exceptions.ResponseError, errors.DependencyUnavailable):
+            await running
+        assert await opened.set("a", "1")
+
+
+async def test_what_a_command_says_of_us_is_no_outage(tmp_path: Path) -> None:
+    async with servers.redis(tmp_path) as server, _cache(_url(server)) as opened:
+        await opened.set("a", "no number")
+        with pytest.raises(exceptions.ResponseError, match="not an integer"):
+            await opened.incr("a")
+
+
+async def _told(server: servers.Server, *words: str) -> dict[str, object]:
+    """What a server answers to a command of its administrator."""
+    client = redis.Redis(port=server.port)
+    try:
+        answer: dict[str, object] = await client.execute_command(*words)
+        return answer
+    finally:
+        await client.aclose()
+
+
+async def _saved(server: servers.Server, wanted: str) -> None:
+    """Returns once a snapshot ended that way."""
+    async with asyncio.timeout(10):
+        await _told(server, "BGSAVE")
+        while (await _told(server, "INFO", "persistence"))["rdb_last_bgsave_status"] != wanted:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
 
 
 async def test_user_and_password_are_sent_and_told_to_nobody(

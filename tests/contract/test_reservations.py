@@ -1,6 +1,7 @@
 """Reservations: all lines or none, one hold per reference, never more than there is, whatever comes at once."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 
 import pytest
@@ -154,3 +155,40 @@ async def test_what_cannot_be_held_is_named(shop: groceries.Groceries, change: d
     answer = await shop.client.post("/internal/stock/reservations", json=body, headers=shop.order)
     assert answer.status_code == 400
     assert [item["pointer"] for item in answer.json()["errors"]] == [pointer]
+
+
+async def test_replicas_on_mysql_sweep_under_orders_and_refuse_nobody() -> None:
+    """Whoever locks products or holds in an order of its own makes MySQL end one of two transactions: a 503."""
+    url = databases.url("product", kind="mysql")
+    async with (
+        groceries.opened(product_sweep_seconds=0.02, database_url=url) as first,
+        groceries.opened(product_sweep_seconds=0.02, database_url=url) as second,
+    ):
+        numbers = [(await first.add(f"Milk {n}", stock=1_000))["id"] for n in range(6)]
+        refused: list[int] = []
+
+        async def customer(place: int) -> None:
+            shop = (first, second)[place % 2]
+            chance = random.Random(place)
+            for turn in range(5):
+                lines = [(number, 1) for number in chance.sample(numbers, 4)]
+                held = await shop.reserve(*lines, reference=f"c{place}-{turn}", ttlSeconds=60)
+                answers = [held]
+                await asyncio.sleep(chance.uniform(0.2, 0.4))  # of 0.3 s that a hold has until it is swept
+                if (verb := chance.choice(("commit", "release", ""))) and held.status_code == 201:
+                    answers.append(await shop.decide(held.json()["id"], verb))
+                refused.extend(answer.status_code for answer in answers if answer.status_code == 503)
+
+        async def time() -> None:
+            while True:
+                for shop in (first, second):
+                    shop.clock.advance(4)
+                await asyncio.sleep(0.01)
+
+        passing = asyncio.create_task(time())
+        await asyncio.gather(*(customer(place) for place in range(20)))
+        passing.cancel()
+        assert refused == []
+        for number in numbers:
+            on_hand, reserved = await first.counted(number)
+            assert 0 <= reserved <= on_hand

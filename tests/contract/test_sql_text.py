@@ -13,6 +13,8 @@ _KNOWN = {
     "kit/bus_memory.py": {"condition"},  # LIKE or NOT LIKE; one "(topic = ? AND seq > ?)" per topic
     "kit/database.py": {"pragma"},  # PRAGMA takes no parameters
     "kit/documents_sqlite.py": {"self._name", "kind", "label", "columns"},  # names in the source, checked by a pattern
+    # Names and privileges take no parameters: the former are quoted, the latter words of the source or the server's.
+    "kit/provisioning.py": {"quoted", "where", "_TABLES", "_word(right)"},
     "paysim/store.py": {"table"},  # a loop over the names of its tables
 }
 

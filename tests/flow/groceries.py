@@ -139,7 +139,7 @@ async def opened(
     settings = testing.settings(
         product_app.Settings,
         **{
-            "database_url": values.get("database_url") or databases.url("product"),
+            "database_url": database_url or databases.url("product"),
             "product_sweep_seconds": 0.05,
             **values,
         },

@@ -189,6 +189,14 @@ class World:
         await self.until(reached)
         return await self.payment(order_id)
 
+    async def until_asked(self) -> None:
+        """Wait until payment has asked the double, which uses up the `latencyMs` that the test set for once."""
+
+        async def used_up() -> bool:
+            return "latencyMs" not in (await self.double.get("/_sim/faults")).json()
+
+        await self.until(used_up)
+
     async def quiet(self) -> None:
         """Give events that should not exist the time they would have needed."""
         await self.settled()

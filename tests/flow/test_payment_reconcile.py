@@ -17,10 +17,10 @@ async def world(tmp_path: Path) -> AsyncIterator[payments.World]:
 async def test_open_payments_are_asked_for_until_the_fifth_day(world: payments.World) -> None:
     made = await world.created(1)
     await world.quiet()
-    await world.faults(autoCapture=True)
     for minutes in (2, 3, 5):
+        await world.faults(autoCapture=True, latencyMs={"value": 0, "count": 1, "path": "/payments"})
         world.clock.advance(minutes * 60)
-        await world.quiet()
+        await world.until_asked()
     assert (await world.payment(1))["status"] == "PENDING"
     await world.pay(made["razorpayOrderId"])
     await world.quiet()

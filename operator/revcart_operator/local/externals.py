@@ -3,11 +3,9 @@
 import asyncio
 import contextlib
 import json
-import socket
-import ssl
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from revcart.kit import bus, cache, clock, consul, database, documents, hub, telemetry
+from revcart.kit import bus, cache, causes, clock, consul, database, documents, hub, telemetry
 from revcart_operator.local import refusals
 from revcart_operator.platform import catalogue, spec
 from revcart_operator.render import references, stores
@@ -24,7 +22,7 @@ def places(
     found: dict[str, stores.Place] = {}
     for name in stores.external(platform):
         for service in services:
-            if _uses(service, name):
+            if stores.uses(service, name):
                 place = stores.place(platform, name=name, service=service.name, secrets=secrets)
                 found.setdefault(place.url(), place)
     return list(found.values())
@@ -42,13 +40,6 @@ async def check(asked: Sequence[stores.Place]) -> None:
         raise refusals.StoresAway(tuple(dict.fromkeys(away)))
 
 
-def _uses(service: catalogue.Service, store: str) -> bool:
-    if service is catalogue.PAYSIM:
-        return False
-    wanted = {"mysql": service.database, "mongodb": service.documents}
-    return bool(wanted.get(store, True))
-
-
 async def _trouble(place: stores.Place) -> str:
     """Why a store does not serve; empty when it does."""
     try:
@@ -58,7 +49,7 @@ async def _trouble(place: stores.Place) -> str:
     except TimeoutError:
         return f"it did not answer within {ANSWER_SECONDS:.0f} s"
     except Exception as error:  # whatever a driver raises is the reason
-        return reason(error, hidden=(place.password,))
+        return causes.reason(error, hidden=(place.password,))
     return ""
 
 
@@ -129,35 +120,3 @@ _PROBES: Mapping[str, Probe] = {
     "kafka": _kafka,
     "consul": _consul,
 }
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An error and what led to it, the first cause last."""
-    seen: list[BaseException] = []
-    at: BaseException | None = error
-    while at is not None and at not in seen:
-        seen.append(at)
-        yield at
-        at = getattr(at, "orig", None) or at.__cause__ or at.__context__
-
-
-def reason(error: BaseException, *, hidden: Sequence[str] = ()) -> str:
-    """What a driver says, in a few words without the texts that are `hidden`."""
-    causes = list(_chain(error))
-    for cause in causes:
-        if isinstance(cause, ConnectionRefusedError):
-            return "nothing listens there"
-        if isinstance(cause, socket.gaierror):
-            return "there is no host of that name"
-        if isinstance(cause, ssl.SSLError):
-            return f"TLS failed ({cause.reason or cause})"
-        if isinstance(cause, TimeoutError):
-            return "it did not answer"
-        if isinstance(cause, ImportError):
-            return f"its client {cause.name} is not installed (pip install 'revcart[stores]')"
-    first = causes[-1]
-    said = first.args[-1] if first.args and isinstance(first.args[-1], str) else str(first)
-    for secret in hidden:
-        if secret:
-            said = said.replace(secret, "***")
-    return said.strip().rstrip(".").splitlines()[0][:300] if said.strip() else type(first).__name__

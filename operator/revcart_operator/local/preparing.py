@@ -1,6 +1,7 @@
 """What External stores need before services start on them: databases with their schema, and topics.
 
-On a cluster a Job does the same with `revcart-service migrate`; documents and their indexes are made by the services.
+On a cluster a Job does the same with `revcart-service provision` and `migrate`; services make their own documents and
+indexes.
 """
 
 import asyncio
@@ -8,12 +9,10 @@ from collections.abc import Callable, Sequence
 
 import sqlalchemy as sa
 
-from revcart.kit import bus, errors, migrations
-from revcart_operator.local import externals, refusals
+from revcart.kit import bus, causes, errors, migrations, provisioning
+from revcart_operator.local import refusals
 from revcart_operator.platform import catalogue, spec
 from revcart_operator.render import settings, stores
-
-_DENIED = 1044  # a user that may not make databases, which somebody else has done then
 
 
 async def prepare(
@@ -37,33 +36,18 @@ async def prepare(
 async def _migrated(service: str, url: sa.URL) -> str:
     what = f"the database {url.database} on {url.host}:{url.port}"
     try:
-        await asyncio.to_thread(_make_database, url)
+        await asyncio.to_thread(provisioning.make_database, url)
         before, after = await asyncio.to_thread(migrations.upgrade, service, url)
     except migrations.UnknownSchema as error:
         raise refusals.NotPrepared(what=what, why=str(error)) from error
     except (errors.DependencyUnavailable, sa.exc.DBAPIError) as error:
-        raise refusals.NotPrepared(what=what, why=externals.reason(error, hidden=(url.password or "",))) from error
+        raise refusals.NotPrepared(what=what, why=causes.reason(error, hidden=(url.password or "",))) from error
     return f"mysql: {url.database} has schema {after}" + ("" if before == after else f" (before: {before or 'none'})")
-
-
-def _make_database(url: sa.URL) -> None:
-    from revcart.kit import mysql_connection  # the extra `mysql`
-
-    engine = mysql_connection.blocking_engine(url.set(database=""))
-    name = engine.dialect.identifier_preparer.quote_identifier(str(url.database))
-    try:
-        with engine.connect() as connection:
-            connection.exec_driver_sql(f"CREATE DATABASE IF NOT EXISTS {name}")
-    except sa.exc.DBAPIError as error:
-        if error.orig is None or error.orig.args[0] != _DENIED:
-            raise
-    finally:
-        engine.dispose()
 
 
 async def _topics(url: str) -> str:
     try:
         made = await bus.ensure_topics(url)
     except errors.DependencyUnavailable as error:
-        raise refusals.NotPrepared(what="the topics on Kafka", why=externals.reason(error)) from error
+        raise refusals.NotPrepared(what="the topics on Kafka", why=causes.reason(error)) from error
     return f"kafka: {len(made)} topics made" if made else "kafka: all topics are there"

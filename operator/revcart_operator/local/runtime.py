@@ -22,7 +22,7 @@ from starlette.types import ASGIApp
 
 from revcart.kit import clock as clocks
 from revcart.kit import hub as hubs
-from revcart.kit import telemetry
+from revcart.kit import serving, telemetry
 from revcart_operator.local import externals, folder, modules, preparing, refusals, secrets, server, state
 from revcart_operator.local import ports as port_binding
 from revcart_operator.platform import catalogue, effective, spec, store, workload
@@ -249,10 +249,15 @@ class Runtime:
         finally:
             # The gateway first: its requests in flight may still need connections to the others.
             if gateway := servers.pop("gateway", None):
+                await self._withdraw("gateway")
                 await asyncio.gather(gateway.stop(), return_exceptions=True)
+            await self._withdraw(*servers)  # what others call must not be found where it has gone
             await asyncio.gather(*(each.stop() for each in servers.values()), return_exceptions=True)
             ticking.cancel()
             await asyncio.gather(ticking, return_exceptions=True)
+
+    async def _withdraw(self, *services: str) -> None:
+        await asyncio.gather(*(serving.withdraw(self._apps[service]) for service in services), return_exceptions=True)
 
 
 async def _together(

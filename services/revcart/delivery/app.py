@@ -3,7 +3,7 @@
 from cryptography.fernet import Fernet
 from fastapi import FastAPI
 
-from revcart.delivery import api, clients, demo, domain, handlers, offers, store
+from revcart.delivery import api, clients, demo, domain, fleet, handlers, offers, store
 from revcart.delivery import ports as all_ports
 from revcart.kit import asgi, hub, settings, wiring
 
@@ -51,6 +51,9 @@ def create_app(settings: Settings, *, hub: hub.Hub | None = None) -> FastAPI:
         ports=ports,
         routers=[api.agents, api.router, api.catch_all, api.internal],
         handlers=handlers.HANDLERS,
-        workers=[asgi.Worker(name="dispatch", every=settings.delivery_dispatch_seconds, run=offers.dispatch)],
+        workers=[
+            asgi.Worker(name="dispatch", every=settings.delivery_dispatch_seconds, run=offers.dispatch),
+            asgi.Worker(name="forget", every=3600, run=fleet.forget_positions),
+        ],
         on_start=demo.prepare,
     )

@@ -12,6 +12,7 @@ PUBLISH_EVERY = dt.timedelta(seconds=3)
 OLDEST_POSITION = dt.timedelta(minutes=5)
 FUTURE_POSITION = dt.timedelta(seconds=60)
 ETA_STEP = dt.timedelta(seconds=60)
+POSITIONS_KEPT = dt.timedelta(days=7)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -181,6 +182,12 @@ async def _keep(
         doubtful=doubtful,
         recorded_at=recorded_at,
     )
+
+
+async def forget_positions(*, ports: all_ports.Ports) -> None:
+    """Where agents were is kept for a week."""
+    async with ports.store.transaction() as tx:
+        await tx.forget_locations(before=ports.clock.now() - POSITIONS_KEPT)
 
 
 async def _follow(

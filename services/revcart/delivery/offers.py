@@ -210,7 +210,7 @@ async def _pass_on(
 
 
 async def dispatch(*, ports: Ports) -> None:
-    """Offer what is due, move on what nobody accepted, look after silent agents, forget old positions."""
+    """Offer what is due, move on what nobody accepted, look after silent agents."""
     now = ports.clock.now()
     async with ports.store.read() as tx:
         overdue = await tx.expired_offers(now=now, limit=BATCH)
@@ -220,8 +220,6 @@ async def dispatch(*, ports: Ports) -> None:
     for request_id in due:
         await try_offer(request_id=request_id, ports=ports)
     await _look_after_agents(ports)
-    async with ports.store.transaction() as tx:
-        await tx.forget_locations(before=now - dt.timedelta(days=7))
 
 
 async def _move_on(*, delivery_id: int, ports: Ports) -> None:

@@ -111,7 +111,7 @@ async def _over_tcp(
     async with _Idle(route.idle_seconds) as watch:
         code = await _pump(socket, visit, route, receive=receive, send=send, touch=watch.touch)
     await socket.close(code=code)
-    with contextlib.suppress(RuntimeError):  # the client may have closed at the same moment
+    with contextlib.suppress(RuntimeError, OSError):  # the client has closed, or the server that stops
         await send({"type": "websocket.close", "code": code})
 
 

@@ -4,7 +4,7 @@ Adapters: `bus_memory` (one process, a SQLite log) and `bus_kafka`. Retries and 
 but of `consumer`, so that both adapters behave alike.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -59,13 +59,17 @@ class Bus(Protocol):
     async def subscribe(self, group: str, *, topics: Sequence[str], handler: Handler) -> Subscription:
         """Deliver each message of `topics` to one member of `group`: from where the group stopped, or the beginning.
 
-        One message of a key at a time, up to 8 keys side by side. A message counts as handled when `handler` returns;
+        One message of a key at a time, up to 4 keys side by side. A message counts as handled when `handler` returns;
         one whose handler raised comes again.
         """
         ...
 
     async def lag(self, group: str) -> Mapping[str, int]:
         """Per topic of the group: how many messages it has not handled yet."""
+        ...
+
+    def history(self, topic: str) -> AsyncGenerator[Delivery]:
+        """What `topic` holds now, the oldest of each partition first; no group moves. Nothing where it is not known."""
         ...
 
 

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import functools
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import Any, Final
 
 import aiokafka  # type: ignore[import-untyped]
@@ -121,6 +121,39 @@ class Kafka:
             lags[place.topic] += max(0, ends[place] - max(reached or 0, starts[place]))
         return lags
 
+    async def history(self, topic: str) -> AsyncGenerator[bus.Delivery]:
+        async with self._answering():
+            producer = await self._connected()
+            cluster = await producer.client.fetch_all_metadata()
+        places = [aiokafka.TopicPartition(topic, number) for number in cluster.partitions_for_topic(topic) or ()]
+        if not places:
+            return
+        reader = self._consumer(None)
+        try:
+            async with self._answering():
+                await reader.start()
+                reader.assign(places)
+                starts, ends = await reader.beginning_offsets(places), await reader.end_offsets(places)
+            for place in places:
+                reader.seek(place, starts[place])
+            unread = {place for place in places if starts[place] < ends[place]}
+            while unread:
+                for record in await self._some(reader, unread):
+                    if record.offset < ends[record.topic, record.partition]:
+                        yield bus_kafka_member.delivery(record)
+                async with self._answering():
+                    unread = {place for place in unread if await reader.position(place) < ends[place]}
+        finally:
+            await kafka_client.stop_consumer(reader)
+
+    async def _some(self, reader: Any, places: set[Any]) -> list[Any]:
+        """The next records of these partitions; raises DependencyUnavailable when none comes in time."""
+        async with self._answering():
+            while True:
+                fetched = await reader.getmany(*places, timeout_ms=1_000, max_records=bus_kafka_member.READ_AHEAD)
+                if records := [record for found in fetched.values() for record in found]:
+                    return records
+
     @contextlib.asynccontextmanager
     async def _answering(self) -> AsyncIterator[None]:
         """A few seconds for a call to Kafka; what it fails with becomes DependencyUnavailable("bus")."""
@@ -147,7 +180,8 @@ class Kafka:
                     max_request_size=_MOST_BYTES,
                 )
                 try:
-                    await producer.start()
+                    async with kafka_client.starting(self._address):
+                        await producer.start()
                 except BaseException:
                     await asyncio.shield(kafka_client.stop_producer(producer))
                     raise
@@ -186,7 +220,7 @@ class Kafka:
             self._watchers[group] = watcher
         return self._watchers[group]
 
-    def _consumer(self, group: str) -> Any:
+    def _consumer(self, group: str | None) -> Any:
         return kafka_client.consumer(
             self._address,
             group_id=group,

@@ -197,7 +197,7 @@ class _Session(kafka_abc.ConsumerRebalanceListener):  # type: ignore[misc]
                 if partition is None:
                     partition = self._partitions[place] = self._partition(place)
                 for record in records:
-                    partition.lanes.take(_delivery(record))
+                    partition.lanes.take(delivery(record))
                 if partition.lanes.unfinished >= READ_AHEAD and not partition.paused:
                     partition.paused = True
                     self._consumer.pause(place)
@@ -235,7 +235,8 @@ class _Partition:
         self.paused = False
 
 
-def _delivery(record: Any) -> bus.Delivery:
+def delivery(record: Any) -> bus.Delivery:
+    """A record of aiokafka's as the port has it."""
     message = bus.Message(
         topic=record.topic,
         key=(record.key or b"").decode(errors="replace"),

@@ -1,7 +1,7 @@
 """The bus of a single process: a log in a SQLite file that outlives the process, also when it is killed.
 
 Publishers and offset commits of a few milliseconds share one transaction; one thread does all of the SQL. Every group
-reads the log at its own pace, one message of a key at a time and up to 8 keys side by side. The stored offset of a
+reads the log at its own pace, one message of a key at a time and up to 4 keys side by side. The stored offset of a
 group trails its oldest unfinished message, so that after a crash messages come twice rather than never.
 """
 
@@ -10,7 +10,7 @@ import datetime as dt
 import json
 import sqlite3
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent import futures
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -99,6 +99,15 @@ class Memory:
         await self.ping()
         await self._flush()
         return await self._log.run(self._log.lag, group)
+
+    async def history(self, topic: str) -> AsyncGenerator[bus.Delivery]:
+        await self.ping()
+        read, last = 0, await self._log.run(self._log.last, topic)
+        while read < last:
+            for delivery in await self._log.run(self._log.read, {topic: read}, _READ_AHEAD):
+                read = delivery.offset
+                if read <= last:
+                    yield delivery
 
     async def leave(self, group: "_Group", member: "_Member") -> None:
         """Called by a member that closes."""
@@ -213,6 +222,11 @@ class _Log:
             )
             for seq, topic, key, value, headers in rows
         ]
+
+    def last(self, topic: str) -> int:
+        """The place of the topic's newest message; 0 where it has none."""
+        row = self._connection.execute("SELECT coalesce(max(seq), 0) FROM log WHERE topic = ?", [topic]).fetchone()
+        return int(row[0])
 
     def lag(self, group: str) -> dict[str, int]:
         rows = self._connection.execute(

@@ -35,8 +35,13 @@ _AWAY: Final = (
     exceptions.ReadOnlyError,
     exceptions.OutOfMemoryError,
     exceptions.MasterDownError,
+    exceptions.TryAgainError,
+    exceptions.ClusterDownError,
     OSError,
 )
+# The same in answers that the client has no class for: a disk that takes no snapshot, a script that does not end, too
+# few replicas.
+_AWAY_CODES: Final = frozenset({"MISCONF", "BUSY", "UNKILLABLE", "NOREPLICAS"})
 
 _log = telemetry.get_logger(__name__)
 
@@ -146,7 +151,9 @@ class Cache:
                     permit.failed()
                     raise
                 permit.succeeded()
-        except (*_AWAY, breaker.Open) as error:
+        except (*_AWAY, exceptions.ResponseError, breaker.Open) as error:
+            if not isinstance(error, (*_AWAY, breaker.Open)) and str(error).partition(" ")[0] not in _AWAY_CODES:
+                raise  # our own mistake
             self._errors.inc()
             if not self._is_away:
                 _log.warning("cache.away", reason=type(error).__name__)

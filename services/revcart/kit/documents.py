@@ -127,6 +127,16 @@ class Documents:
         await self._store.ping()
 
 
+async def make_user(admin_url: str, *, user: str, password: str, database: str) -> None:
+    """On MongoDB: the user that reads and writes this database and no other, with this password. Safe to run again.
+
+    `admin_url` names one who may, and the database where users are kept. Raises DependencyUnavailable, ValueError.
+    """
+    from revcart.kit import documents_mongodb
+
+    await documents_mongodb.make_user(admin_url, user=user, password=password, database=database)
+
+
 def new_id() -> str:
     """24 hex digits that sort by the second of their making, as MongoDB's own ids do."""
     return f"{int(time.time()):08x}{secrets.token_hex(8)}"

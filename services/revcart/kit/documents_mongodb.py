@@ -51,6 +51,7 @@ _NOTHING: Final = {"$unset": {"%": ""}}  # a change that changes nothing; an emp
 # EmptyFieldName ImmutableField
 _REFUSED: Final = {2, 9, 14, 28, 40, 52, 56, 66}
 _NOT_IMPLEMENTED: Final = 238
+_USER_EXISTS: Final = 51003
 
 _Client = motor_asyncio.AsyncIOMotorClient[documents.Document]
 _log = telemetry.get_logger(__name__)
@@ -276,6 +277,32 @@ def _spelled(url: str) -> str:
         for name, value in urllib.parse.parse_qsl(parts.query, keep_blank_values=True)
     ]
     return parts._replace(query=urllib.parse.urlencode(query)).geturl()
+
+
+async def make_user(admin_url: str, *, user: str, password: str, database: str) -> None:
+    """See documents.make_user. FerretDB has users and no roles: there every user may do everything."""
+    store = Store(admin_url)
+    await store.open()
+    try:
+        roles = [{"role": "readWrite", "db": database}]
+        for given in (roles, []):
+            try:
+                await _made_user(store, user, pwd=password, roles=given)
+                return
+            except pymongo.errors.OperationFailure as error:
+                if error.code != _NOT_IMPLEMENTED or not given:
+                    raise _failure(error) from error
+    finally:
+        await store.close()
+
+
+async def _made_user(store: Store, user: str, **attributes: Any) -> None:
+    try:
+        await store.database().command("createUser", user, **attributes)
+    except pymongo.errors.OperationFailure as error:
+        if error.code != _USER_EXISTS:
+            raise
+        await store.database().command("updateUser", user, **attributes)
 
 
 @contextlib.asynccontextmanager

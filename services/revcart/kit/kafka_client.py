@@ -4,10 +4,11 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from typing import Any, Final
 
 import aiokafka  # type: ignore[import-untyped]
+from aiokafka import conn as kafka_conn
 from aiokafka import errors as kafka_errors
 
 from revcart.kit import kafka_address, telemetry
@@ -36,6 +37,27 @@ def consumer(address: kafka_address.Address, **options: Any) -> Any:
     made = aiokafka.AIOKafkaConsumer(**options, **_common(address))
     _slow_down(made._client)
     return made
+
+
+@contextlib.asynccontextmanager
+async def starting(address: kafka_address.Address) -> AsyncIterator[None]:
+    """Around a client's start: its failure names what the first server's door said, which aiokafka only logs."""
+    try:
+        yield
+    except kafka_errors.KafkaConnectionError as error:
+        raise error from await _refusal(address)
+
+
+async def _refusal(address: kafka_address.Address) -> Exception | None:
+    host, _, port = address.servers[0].rpartition(":")
+    options = address.options()
+    del options["bootstrap_servers"]
+    try:
+        connection = await kafka_conn.create_conn(host.strip("[]"), int(port), client_id="revcart", **options)
+    except FAILURES as error:
+        return error
+    await connection.close()
+    return None
 
 
 def has_failed(producer: Any) -> bool:

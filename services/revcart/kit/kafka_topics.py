@@ -21,15 +21,19 @@ log = telemetry.get_logger(__name__)
 @contextlib.asynccontextmanager
 async def administering(url: str) -> AsyncIterator[Any]:
     """A connected AIOKafkaAdminClient. Raises DependencyUnavailable("bus") when there is no broker."""
-    options = kafka_address.parse(url).options()
-    admin = kafka_admin.AIOKafkaAdminClient(client_id="revcart-migrate", request_timeout_ms=_REQUEST_MS, **options)
+    address = kafka_address.parse(url)
     try:
-        await admin.start()
-        yield admin
+        admin = kafka_admin.AIOKafkaAdminClient(
+            client_id="revcart-migrate", request_timeout_ms=_REQUEST_MS, **address.options()
+        )
+        try:
+            async with kafka_client.starting(address):
+                await admin.start()
+            yield admin
+        finally:
+            await admin.close()
     except kafka_client.FAILURES as error:
         raise errors.DependencyUnavailable("bus") from error
-    finally:
-        await admin.close()
 
 
 async def ensure_topics(admin: Any, *, topics: Sequence[all_topics.Topic] = all_topics.TOPICS) -> list[str]:

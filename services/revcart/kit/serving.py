@@ -57,15 +57,15 @@ async def _serve(application: FastAPI, listening: socket.socket) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     await server.main_loop()
-    await _withdraw(application)
+    await withdraw(application)
     await server.shutdown(sockets=[listening])
 
 
-async def _withdraw(application: FastAPI) -> None:
+async def withdraw(application: Any) -> None:
     """Get no new calls; paysim, which no registry knows, has nothing to take back."""
-    withdraw: Any = getattr(application.state, "withdraw", None)
-    if withdraw is not None:
-        await withdraw()
+    own: Any = getattr(application.state, "withdraw", None)
+    if own is not None:
+        await own()
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -15,7 +15,26 @@ PREFIX = "REVCART_"
 Environment = Literal["development", "production"]
 
 
-class Settings(pydantic_settings.BaseSettings):
+class Sources(pydantic_settings.BaseSettings):
+    """Where settings come from, whatever they are."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[pydantic_settings.BaseSettings],
+        init_settings: pydantic_settings.PydanticBaseSettingsSource,
+        env_settings: pydantic_settings.PydanticBaseSettingsSource,
+        dotenv_settings: pydantic_settings.PydanticBaseSettingsSource,
+        file_secret_settings: pydantic_settings.PydanticBaseSettingsSource,
+    ) -> tuple[pydantic_settings.PydanticBaseSettingsSource, ...]:
+        """Explicit values win over the environment, the environment over secret files; a .env file is never read."""
+        folder = os.environ.get(f"{PREFIX}SECRETS_DIR")
+        if not folder:
+            return init_settings, env_settings
+        return init_settings, env_settings, pydantic_settings.SecretsSettingsSource(settings_cls, secrets_dir=folder)
+
+
+class Settings(Sources):
     """The settings that all services share. Read once, at start."""
 
     model_config = pydantic_settings.SettingsConfigDict(
@@ -68,21 +87,6 @@ class Settings(pydantic_settings.BaseSettings):
     pricing_delivery_fee_paise: int = 3000
     pricing_free_delivery_above_paise: int = 19900
     pricing_minimum_order_paise: int = 0
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[pydantic_settings.BaseSettings],
-        init_settings: pydantic_settings.PydanticBaseSettingsSource,
-        env_settings: pydantic_settings.PydanticBaseSettingsSource,
-        dotenv_settings: pydantic_settings.PydanticBaseSettingsSource,
-        file_secret_settings: pydantic_settings.PydanticBaseSettingsSource,
-    ) -> tuple[pydantic_settings.PydanticBaseSettingsSource, ...]:
-        """Explicit values win over the environment, the environment over secret files; a .env file is never read."""
-        folder = os.environ.get(f"{PREFIX}SECRETS_DIR")
-        if not folder:
-            return init_settings, env_settings
-        return init_settings, env_settings, pydantic_settings.SecretsSettingsSource(settings_cls, secrets_dir=folder)
 
     @pydantic.model_validator(mode="after")
     def _production_is_strict(self) -> Self:

@@ -21,7 +21,11 @@ class Tls:
 
     def context(self) -> ssl.SSLContext:
         """Raises OSError when the file of `ca` is not to be read."""
-        made = ssl.create_default_context(cafile=self.ca)
+        try:
+            made = ssl.create_default_context(cafile=self.ca)
+        except OSError as error:
+            error.filename = self.ca  # which the module ssl leaves out
+            raise
         made.check_hostname = self.names_host
         if not self.valid:
             made.verify_mode = ssl.CERT_NONE

@@ -8,10 +8,10 @@ from typing import Literal
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 from starlette.exceptions import HTTPException
 
-from revcart.kit import clock
+from revcart.kit import clock, settings
 from revcart.paysim import (
     checkout,
     domain,
@@ -26,7 +26,7 @@ from revcart.paysim import (
 )
 
 
-class Settings(BaseSettings):
+class Settings(settings.Sources):
     """Prefix REVCART_PAYSIM_. Without `key_secret` every call is refused, without `webhook_url` webhooks only logged.
 
     `auto_capture` is Razorpay's account setting; its default there is manual capture. `mode=Simulated` says that a

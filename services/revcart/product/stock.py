@@ -302,15 +302,22 @@ async def forget_user(*, user_id: int, ports: flow.Ports) -> None:
 
 async def expire_lapsed(*, ports: flow.Ports) -> int:
     """Give holds back that ran out a minute ago; how many."""
+    before = ports.clock.now() - reservations.GRACE
+    async with ports.store.read() as view:
+        lapsed = await view.reservations.lapsed(before=before, most=SWEEP_ROWS)
+    return sum([await _expire(reservation_id, before=before, ports=ports) for reservation_id in lapsed])
+
+
+async def _expire(reservation_id: int, *, before: dt.datetime, ports: flow.Ports) -> bool:
+    """One hold per transaction: products are locked in the order of their ids, as by everybody else."""
     now = ports.clock.now()
-    touched: set[int] = set()
     async with ports.store.transaction() as tx:
-        lapsed = await tx.reservations.lapsed(before=now - reservations.GRACE, most=SWEEP_ROWS)
-        for reservation_id in lapsed:
-            hold = await _locked(tx, reservation_id)
-            await _undo(tx, hold, kind="EXPIRE", actor="system", now=now)
-            await tx.reservations.decide(hold.id, "EXPIRED", now=now)
-            touched |= {line.product_id for line in hold.lines}
+        hold = await _locked(tx, reservation_id)
+        if hold.state != "HELD" or hold.expires_at >= before:
+            return False  # bought, given back or held anew since it was found
+        await _undo(tx, hold, kind="EXPIRE", actor="system", now=now)
+        await tx.reservations.decide(hold.id, "EXPIRED", now=now)
+        touched = {line.product_id for line in hold.lines}
         await tell_low(tx, touched, now=now)
     await ports.shelf.moved(touched)
-    return len(lapsed)
+    return True

@@ -1,0 +1,61 @@
+"""What the commands of `revcart-service` share: exit codes, settings, and how they refuse in one sentence."""
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    import pydantic
+
+    from revcart.kit import errors
+
+AWAY: Final = 1
+INVALID: Final = 2
+UNKNOWN_SCHEMA: Final = 3
+
+
+def settings(kind: "type[pydantic.BaseModel]", **given: Any) -> Any:
+    """The settings of `kind`, where None in `given` leaves the environment's; ends the command when one is wrong."""
+    import pydantic
+
+    folder = os.environ.get("REVCART_SECRETS_DIR")
+    if folder and not Path(folder).is_dir():
+        end(INVALID, f"REVCART_SECRETS_DIR: there is no folder {folder}")
+    try:
+        return kind(**{name: value for name, value in given.items() if value is not None})
+    except pydantic.ValidationError as error:
+        # Never the value itself: it may be a secret.
+        first = error.errors(include_input=False)[0]
+        where = "_".join(str(part) for part in first["loc"]).upper()
+        prefix = str(kind.model_config.get("env_prefix", ""))
+        end(INVALID, f"{prefix}{where}: {first['msg']}" if where else first["msg"])
+
+
+def why(error: "errors.DependencyUnavailable") -> str:
+    """What is away, and what the driver said about it: neither names a password."""
+    from revcart.kit import causes
+
+    said = f": {causes.reason(error.__cause__)}" if error.__cause__ else ""
+    return f"{error.service} does not answer{said}"
+
+
+@contextlib.contextmanager
+def drivers_silent() -> Iterator[None]:
+    """Within the block drivers log nothing: what they fail with comes as the command's one sentence."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
+def end(code: int, sentence: str) -> NoReturn:
+    """Say it and exit."""
+    typer.echo(sentence, err=True)
+    raise typer.Exit(code)
