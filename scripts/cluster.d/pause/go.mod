@@ -1,0 +1,3 @@
+module revcart.local/pause
+
+go 1.24.0
