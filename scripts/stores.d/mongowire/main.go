@@ -1,4 +1,5 @@
-// Mongowire serves the MongoDB wire protocol from a folder of SQLite files: mongowire ADDRESS FOLDER.
+// Mongowire serves the MongoDB wire protocol from a folder of SQLite files: mongowire ADDRESS FOLDER [NAME PASSWORD].
+// With two files that hold root's name and password clients must sign in; else all may do all.
 // FerretDB is used as a library because its own command refuses to start outside a release build.
 //
 // FerretDB 1.24 finds, decides and writes in three steps, so that of two conditional updates at once both win; MongoDB
@@ -29,6 +30,8 @@ import (
 const (
 	largest    = 48_000_000 // bytes of one message, as MongoDB
 	opMsg      = 2013
+	opQuery    = 2004
+	opReply    = 1
 	moreToCome = 1 << 1 // the sender wants no answer
 	patience   = 10 * time.Second
 )
@@ -39,20 +42,26 @@ var writes = map[string]bool{
 }
 
 func main() {
-	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: mongowire ADDRESS FOLDER")
+	if len(os.Args) != 3 && len(os.Args) != 5 {
+		fmt.Fprintln(os.Stderr, "usage: mongowire ADDRESS FOLDER [FILE-WITH-ROOT'S-NAME FILE-WITH-ROOT'S-PASSWORD]")
 		os.Exit(2)
 	}
-	if err := serve(os.Args[1], os.Args[2]); err != nil {
+	if err := serve(os.Args[1], os.Args[2], os.Args[3:]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func serve(address, folder string) error {
+func serve(address, folder string, root []string) error {
 	absolute, err := filepath.Abs(folder)
 	if err != nil {
 		return err
+	}
+	var keeper *guard
+	if len(root) == 2 {
+		if keeper, err = newGuard(absolute, root[0], root[1]); err != nil {
+			return err
+		}
 	}
 	room, err := os.MkdirTemp("", "mongowire-") // not in the folder: a socket's path must be short
 	if err != nil {
@@ -84,7 +93,7 @@ func serve(address, folder string) error {
 		return err
 	}
 	defer listener.Close()
-	go (&door{socket: socket}).open(listener)
+	go (&door{socket: socket, guard: keeper}).open(listener)
 	select {
 	case err := <-ended:
 		return err
@@ -119,6 +128,7 @@ func await(socket string, ended <-chan error) error {
 // door is the way from clients to FerretDB.
 type door struct {
 	socket  string
+	guard   *guard // nothing, when all may come in
 	writing sync.Mutex
 }
 
@@ -140,12 +150,13 @@ func (d *door) carry(client net.Conn) {
 		return
 	}
 	defer server.Close()
+	known := &session{guard: d.guard}
 	for {
 		request, err := read(client)
 		if err != nil {
 			return
 		}
-		answer, err := d.exchange(server, request)
+		answer, err := d.answer(server, known, request)
 		if err != nil {
 			return
 		}
@@ -153,6 +164,21 @@ func (d *door) carry(client net.Conn) {
 			return
 		}
 	}
+}
+
+// answer gives what the guard says to a request, or what FerretDB does.
+func (d *door) answer(server net.Conn, known *session, request []byte) ([]byte, error) {
+	if d.guard == nil {
+		return d.exchange(server, request)
+	}
+	passes, answer, err := known.answer(request)
+	if err != nil || !passes {
+		return answer, err
+	}
+	if answer, err = d.exchange(server, request); err != nil || answer == nil {
+		return answer, err
+	}
+	return welcome(request, answer)
 }
 
 // exchange gives the answer to a request; nothing, when none is due.
