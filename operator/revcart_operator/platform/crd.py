@@ -1,6 +1,7 @@
 """The CRD, made from the models: structural OpenAPI with inlined references, no titles, no defaults, and the CEL rules.
 
-`python -m revcart_operator.platform.crd`, from the repository's root, writes it; a test fails when the file differs.
+`python -m revcart_operator.platform.crd`, from the repository's root, writes it, and a copy for the Helm chart, which
+cannot refer to files outside of it; a test fails when one differs.
 """
 
 from pathlib import Path
@@ -10,7 +11,7 @@ import yaml
 
 from revcart_operator.platform import model, spec, status
 
-FILE = Path("crds/revcartplatforms.yaml")
+FILES = (Path("crds/revcartplatforms.yaml"), Path("charts/revcart-operator/crds/revcartplatforms.yaml"))
 _HEADER = "# Made by `python -m revcart_operator.platform.crd`; change the models, not this file.\n"
 # Kubernetes forbids the first in structural schemas and ignores or misreads the others.
 _DROPPED = ("additionalProperties", "title", "default", "examples", "$defs", "const")
@@ -141,4 +142,5 @@ class _Dumper(yaml.SafeDumper):
 
 
 if __name__ == "__main__":
-    FILE.write_text(text(), encoding="utf-8")
+    for file in FILES:
+        file.write_text(text(), encoding="utf-8")

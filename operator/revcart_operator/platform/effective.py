@@ -32,6 +32,21 @@ _STORAGE = {
     spec.Profile.STANDARD: "20Gi",
     spec.Profile.HIGH_AVAILABILITY: "20Gi",
 }
+# A Managed store: requests of CPU and memory, memory limit. All pods of Development fit on two cores and 8 GiB.
+_SMALL = {
+    "mysql": ("100m", "384Mi", "1Gi"),
+    "mongodb": ("50m", "192Mi", "768Mi"),
+    "redis": ("25m", "32Mi", "256Mi"),
+    "kafka": ("150m", "448Mi", "768Mi"),
+    "consul": ("50m", "64Mi", "256Mi"),
+}
+_LARGE = {
+    "mysql": ("500m", "1Gi", "4Gi"),
+    "mongodb": ("250m", "512Mi", "2Gi"),
+    "redis": ("100m", "256Mi", "1Gi"),
+    "kafka": ("500m", "1536Mi", "2Gi"),
+    "consul": ("100m", "128Mi", "512Mi"),
+}
 
 
 def resolve(platform: spec.RevCartPlatform) -> spec.RevCartPlatform:
@@ -63,7 +78,12 @@ def _with_razorpay(decided: dict[str, Any]) -> dict[str, Any]:
 def _store(name: str, profile: spec.Profile, written: dict[str, Any]) -> dict[str, Any]:
     if written.get("mode") == store.Mode.EXTERNAL:
         return written
-    managed = {"version": STORE_VERSIONS[name], "storage": {"size": _STORAGE[profile]}}
+    cpu, memory, most = (_SMALL if profile is spec.Profile.DEVELOPMENT else _LARGE)[name]
+    managed = {
+        "version": STORE_VERSIONS[name],
+        "storage": {"size": _STORAGE[profile]},
+        "resources": {"requests": {"cpu": cpu, "memory": memory}, "limits": {"memory": most}},
+    }
     return {"mode": "Managed", "managed": _merge(managed, written.get("managed", {}))}
 
 
@@ -72,7 +92,7 @@ def _scaled(workload: dict[str, Any]) -> dict[str, Any]:
     scaling = workload.get("autoscaling", {})
     if scaling.get("type") != "HPA":
         return workload
-    lowest = scaling.get("minReplicas", workload.get("replicas", 1))
+    lowest = scaling.get("minReplicas", max(1, workload.get("replicas", 1)))
     highest = max(lowest, scaling.get("maxReplicas", 10))
     return {**workload, "autoscaling": {**scaling, "minReplicas": lowest, "maxReplicas": highest}}
 

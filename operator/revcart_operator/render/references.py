@@ -1,9 +1,11 @@
 """The Secrets that a platform refers to, and the sentence for one that is not there."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from revcart_operator.platform import workload
+import pydantic
+
+from revcart_operator.platform import spec, workload
 
 
 class MissingSecret(Exception):
@@ -54,3 +56,16 @@ class Secret:
         """Where a service finds the key as a file. Raises MissingSecret."""
         assert self[key] is not None
         return f"{self._folder}/{self._name}/{key}"
+
+
+def named(platform: spec.RevCartPlatform) -> tuple[str, ...]:
+    """The names of the Secrets whose content a platform needs, sorted."""
+    return tuple(sorted({ref.name for part in (platform.spec.services, platform.spec.stores) for ref in _refs(part)}))
+
+
+def _refs(value: object) -> Iterator[workload.SecretRef]:
+    if isinstance(value, workload.SecretRef):
+        yield value
+    elif isinstance(value, pydantic.BaseModel):
+        for _, held in value:
+            yield from _refs(held)

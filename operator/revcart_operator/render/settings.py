@@ -13,6 +13,29 @@ from urllib import parse
 from revcart_operator.platform import catalogue, routes, spec, workload
 from revcart_operator.render import references, stores
 
+# Whose values are secrets, and stand in no environment on a cluster.
+SECRET = frozenset(
+    {
+        "REVCART_DATABASE_URL",
+        "REVCART_DOCUMENTS_URL",
+        "REVCART_CACHE_URL",
+        "REVCART_BUS_URL",
+        "REVCART_REGISTRY_URL",
+        "REVCART_EVENTS_KEY",
+        "REVCART_SERVICE_TOKEN_SECRETS",
+        "REVCART_AUTH_OTP_KEY",
+        "REVCART_AUTH_KEY_ENCRYPTION_KEY",
+        "REVCART_AUTH_FIRST_ADMIN_PASSWORD",
+        "REVCART_DELIVERY_OTP_KEY",
+        "REVCART_PAYMENT_KEY_SECRET",
+        "REVCART_PAYMENT_WEBHOOK_SECRETS",
+        "REVCART_PAYSIM_KEY_SECRET",
+        "REVCART_PAYSIM_WEBHOOK_SECRET",
+        "REVCART_NOTIFICATION_EMAIL_URL",
+        "REVCART_NOTIFICATION_SMS_URL",
+    }
+)
+
 Value = str | int | float | bool | list[Any] | dict[str, Any]
 
 
@@ -39,7 +62,10 @@ class Facts:
 
     `databases`, `documents` (database name → URL) and the three URLs are of Managed stores; those of External ones come
     from the platform and its Secrets. `ports`: service → port. `referred`: the Secrets that the platform names.
-    `addresses`: service → base URL, where they are found while an External Consul is away.
+    `addresses` (service → base URL), or on a cluster `dns_names` (such as `shop-{service}:{port}`), is where services
+    are found while an External Consul is away. `webhook_url`: the base URL that paysim sends its webhooks to, and
+    `checkout_url` the one that browsers find it by; empty: as the others do. `gateway_hosts`: further names by which
+    the gateway is asked; `proxies`: who stands in front of it where the platform does not say.
     """
 
     host: str
@@ -55,6 +81,11 @@ class Facts:
     secrets: Secrets
     referred: references.References = field(default_factory=references.References)
     addresses: Mapping[str, str] = field(default_factory=dict)
+    dns_names: str = ""
+    webhook_url: str = ""
+    checkout_url: str = ""
+    gateway_hosts: tuple[str, ...] = ()
+    proxies: tuple[str, ...] = ()
 
 
 def of(platform: spec.RevCartPlatform, *, service: str, facts: Facts) -> dict[str, Value]:
@@ -104,17 +135,20 @@ def _stores(platform: spec.RevCartPlatform, entry: catalogue.Service, *, facts: 
         return stores.place(platform, name=store, service=entry.name, secrets=facts.referred).url(database)
 
     database, documents = entry.database, entry.documents
-    without_consul: dict[str, Value] = {
-        "REVCART_REGISTRY_STATIC": {name: [address] for name, address in facts.addresses.items()}
-    }
     return {
         "REVCART_DATABASE_URL": url("mysql", facts.databases.get(database, ""), database) if database else "",
         "REVCART_DOCUMENTS_URL": url("mongodb", facts.documents.get(documents, ""), documents) if documents else "",
         "REVCART_CACHE_URL": url("redis", facts.cache_url),
         "REVCART_BUS_URL": url("kafka", facts.bus_url),
         "REVCART_REGISTRY_URL": url("consul", facts.registry_url),
-        **(without_consul if "consul" in external else {}),
+        **(_without_consul(facts) if "consul" in external else {}),
     }
+
+
+def _without_consul(facts: Facts) -> dict[str, Value]:
+    if facts.dns_names:
+        return {"REVCART_REGISTRY_DNS_TEMPLATE": facts.dns_names, "REVCART_REGISTRY_PORTS": dict(facts.ports)}
+    return {"REVCART_REGISTRY_STATIC": {name: [address] for name, address in facts.addresses.items()}}
 
 
 def _environment(platform: spec.RevCartPlatform) -> str:
@@ -135,8 +169,13 @@ def _gateway(platform: spec.RevCartPlatform, facts: Facts) -> dict[str, Value]:
         own["REVCART_GATEWAY_HTTPS"] = https
     if gateway.cors_origins:
         own["REVCART_GATEWAY_CORS_ORIGINS"] = list(gateway.cors_origins)
-    if gateway.trusted_proxies:
-        own["REVCART_GATEWAY_TRUSTED_PROXIES"] = list(gateway.trusted_proxies)
+    if proxies := gateway.trusted_proxies or facts.proxies:
+        own["REVCART_GATEWAY_TRUSTED_PROXIES"] = list(proxies)
+    if facts.gateway_hosts:
+        public = parse.urlsplit(facts.public_url).hostname or ""
+        own["REVCART_GATEWAY_ALLOWED_HOSTS"] = list(
+            dict.fromkeys((public, "localhost", "127.0.0.1", "[::1]", *facts.gateway_hosts))
+        )
     return own
 
 
@@ -166,7 +205,11 @@ def _auth(platform: spec.RevCartPlatform, facts: Facts) -> dict[str, Value]:
 def _payment(platform: spec.RevCartPlatform, facts: Facts) -> dict[str, Value]:
     razorpay = platform.spec.services.payment.razorpay
     if razorpay.secret_ref is None:
+        script: dict[str, Value] = (
+            {"REVCART_PAYMENT_CHECKOUT_SCRIPT": f"{facts.checkout_url}/v1/checkout.js"} if facts.checkout_url else {}
+        )
         return {
+            **script,
             "REVCART_PAYMENT_RAZORPAY_URL": facts.razorpay_url,
             "REVCART_PAYMENT_KEY_ID": facts.secrets.razorpay_key_id,
             "REVCART_PAYMENT_KEY_SECRET": facts.secrets.razorpay_key_secret,
@@ -208,7 +251,7 @@ def _delivery(platform: spec.RevCartPlatform, facts: Facts) -> dict[str, Value]:
 
 
 def _paysim(facts: Facts) -> dict[str, Value]:
-    gateway = facts.ports.get("gateway", 0)
+    webhooks = facts.webhook_url or f"http://{facts.host}:{facts.ports.get('gateway', 0)}"
     return {
         "REVCART_PAYSIM_HOST": facts.host,
         "REVCART_PAYSIM_PORT": facts.ports[catalogue.PAYSIM.name],
@@ -216,7 +259,7 @@ def _paysim(facts: Facts) -> dict[str, Value]:
         "REVCART_PAYSIM_DATABASE_URL": facts.databases[catalogue.PAYSIM.database],
         "REVCART_PAYSIM_KEY_ID": facts.secrets.razorpay_key_id,
         "REVCART_PAYSIM_KEY_SECRET": facts.secrets.razorpay_key_secret,
-        "REVCART_PAYSIM_WEBHOOK_URL": f"http://{facts.host}:{gateway}/api/payments/webhook",
+        "REVCART_PAYSIM_WEBHOOK_URL": f"{webhooks}/api/payments/webhook",
         "REVCART_PAYSIM_WEBHOOK_SECRET": facts.secrets.razorpay_webhook_secret,
     }
 

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib import parse
 
-from revcart_operator.platform import spec, store
+from revcart_operator.platform import catalogue, spec, store
 from revcart_operator.render import references
 
 _SCHEMES = {
@@ -26,7 +26,7 @@ _SCHEMES = {
     "kafka": "kafka",
     "consul": "consul",
 }
-_PORTS = {"mysql": 3306, "mongodb": 27017, "redis": 6379, "kafka": 9092, "consul": 8500}
+PORTS = {"mysql": 3306, "mongodb": 27017, "redis": 6379, "kafka": 9092, "consul": 8500}
 _TLS: Mapping[store.TlsMode, Mapping[str, str]] = {
     store.TlsMode.DISABLED: {},
     store.TlsMode.REQUIRE: {"tls": "true", "verify": "none"},
@@ -65,6 +65,12 @@ def external(platform: spec.RevCartPlatform) -> tuple[str, ...]:
     return tuple(name for name in store.NAMES if getattr(platform.spec.stores, name).mode is store.Mode.EXTERNAL)
 
 
+def uses(service: catalogue.Service, name: str) -> bool:
+    """Every service of the shop has a cache, a bus and a registry; a database and documents as the catalogue says."""
+    wanted = {"mysql": service.database, "mongodb": service.documents}
+    return service is not catalogue.PAYSIM and bool(wanted.get(name, True))
+
+
 def place(platform: spec.RevCartPlatform, *, name: str, service: str, secrets: references.References) -> Place:
     """Where `service` finds the External store `name`. Raises MissingSecret."""
     if name == "kafka":
@@ -79,7 +85,7 @@ def place(platform: spec.RevCartPlatform, *, name: str, service: str, secrets: r
     username, password = _login(name, service, binding)
     return Place(
         store=name,
-        hosts=_with_ports(host, written.port or binding.port or _PORTS[name]),
+        hosts=_with_ports(host, written.port or binding.port or PORTS[name]),
         username=username,
         password=password,
         query={
@@ -88,6 +94,15 @@ def place(platform: spec.RevCartPlatform, *, name: str, service: str, secrets: r
             **_tls(written.tls, binding, secrets=secrets, path=path),
         },
     )
+
+
+def authorities(
+    platform: spec.RevCartPlatform, *, service: catalogue.Service, secrets: references.References
+) -> tuple[str, ...]:
+    """The Secrets whose `ca.crt` the URLs of a service name as a file. Raises MissingSecret."""
+    used = (name for name in external(platform) if uses(service, name))
+    places = (place(platform, name=name, service=service.name, secrets=secrets) for name in used)
+    return tuple(sorted({found.query["ca"].split("/")[-2] for found in places if "ca" in found.query}))
 
 
 class _Binding:
@@ -138,7 +153,7 @@ def _kafka(platform: spec.RevCartPlatform, secrets: references.References) -> Pl
         username, password = login["username"], login["password"]
         query["sasl"] = str(written.sasl.mechanism)
     tls = _tls(written.tls, binding, secrets=secrets, path=path)
-    hosts = _with_ports(hosts, _PORTS["kafka"])
+    hosts = _with_ports(hosts, PORTS["kafka"])
     return Place(store="kafka", hosts=hosts, username=username, password=password, query={**query, **tls})
 
 
