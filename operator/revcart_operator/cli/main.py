@@ -5,7 +5,7 @@ Exit codes: 0 done; 1 refused or degraded; 2 the platform file or the command li
 
 import enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -98,19 +98,58 @@ def validate(file: File = Path("platform.yaml")) -> None:
 def render(
     file: File = Path("platform.yaml"),
     output: Annotated[Document, typer.Option("--output", "-o", help="yaml or json.")] = Document.YAML,
+    manifests: Annotated[bool, typer.Option("--manifests", help="The Kubernetes objects that it becomes.")] = False,
 ) -> None:
-    """Show a platform with every default spelled out."""
+    """Show a platform with every default spelled out, or its Kubernetes objects with their secrets hidden."""
     import json
 
     import yaml
 
     from revcart_operator.platform import effective
 
-    document = effective.as_document(effective.resolve(_read(file)))
+    platform = effective.resolve(_read(file))
+    documents = _objects(platform) if manifests else [effective.as_document(platform)]
     if output is Document.JSON:
-        typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        shown = {"apiVersion": "v1", "kind": "List", "items": documents} if manifests else documents[0]
+        typer.echo(json.dumps(shown, indent=2, ensure_ascii=False))
     else:
-        typer.echo(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), nl=False)
+        typer.echo(yaml.safe_dump_all(documents, sort_keys=False, allow_unicode=True), nl=False)
+
+
+def _objects(platform: "spec.RevCartPlatform") -> list[dict[str, Any]]:
+    from revcart_operator.cli import preview
+    from revcart_operator.render import patches
+
+    try:
+        return preview.objects(platform)
+    except patches.DoesNotApply as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(INVALID) from error
+
+
+@app.command()
+def operator(
+    namespace: Annotated[
+        list[str] | None, typer.Option("--namespace", "-n", help="Serve this namespace only; may be repeated.")
+    ] = None,
+    lease_namespace: Annotated[str, typer.Option(help="Where the Lease is; default: where this process runs.")] = "",
+    host: Annotated[str, typer.Option(help="Address of the two ports.")] = "0.0.0.0",  # noqa: S104 — probes of a pod
+    health_port: Annotated[int, typer.Option(min=0, max=65535, help="/healthz and /readyz; 0: a free one.")] = 9465,
+    metrics_port: Annotated[int, typer.Option(min=0, max=65535, help="/metrics; 0: a free one.")] = 9464,
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], typer.Option()] = "INFO",
+) -> None:
+    """Run the platforms of a Kubernetes cluster: all of them, or those of some namespaces."""
+    from revcart_operator.cli import operator
+
+    code = operator.run(
+        namespaces=tuple(namespace or ()),
+        lease_namespace=lease_namespace,
+        host=host,
+        health_port=health_port,
+        metrics_port=metrics_port,
+        log_level=log_level,
+    )
+    _end(code)
 
 
 @app.command()
