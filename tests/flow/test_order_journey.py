@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from tests.shop import Person, Shop, eventually
+from tests.shop import Outlet, Person, eventually
 
 
 @contextlib.asynccontextmanager
-async def cast(shop: Shop) -> AsyncIterator[tuple[Person, Person, Person]]:
+async def cast(shop: Outlet) -> AsyncIterator[tuple[Person, Person, Person]]:
     """A new, verified customer who has logged in; an ADMIN; the riders come later, once one is assigned."""
     async with shop.demo("ADMIN") as admin, shop.person() as customer, shop.person() as rider:
         await customer.sign_up()
@@ -28,7 +28,7 @@ async def chosen(customer: Person) -> list[int]:
     return ids[:3]
 
 
-async def brought(shop: Shop, order: dict[str, Any], customer: Person, admin: Person, rider: Person) -> None:
+async def brought(shop: Outlet, order: dict[str, Any], customer: Person, admin: Person, rider: Person) -> None:
     """Packed, assigned, picked up, carried, delivered."""
     order_id = order["id"]
 
@@ -71,7 +71,7 @@ async def told(customer: Person, *types: str) -> None:
 
 
 @pytest.mark.regression("R52")
-async def test_r52_events_drive_the_order(shop: Shop) -> None:
+async def test_r52_events_drive_the_order(shop: Outlet) -> None:
     async with cast(shop) as (customer, admin, rider):
         before = await admin.get("/api/admin/dashboard")
         await customer.add_to_cart(*await chosen(customer))
@@ -106,7 +106,7 @@ async def test_r52_events_drive_the_order(shop: Shop) -> None:
         await eventually(counted, seconds=30, what="the dashboard counts it")
 
 
-async def test_cash_on_delivery_is_confirmed_at_once_and_paid_at_the_door(shop: Shop) -> None:
+async def test_cash_on_delivery_is_confirmed_at_once_and_paid_at_the_door(shop: Outlet) -> None:
     async with cast(shop) as (customer, admin, rider):
         await customer.add_to_cart(*await chosen(customer))
         order = await customer.place_order("COD")
@@ -126,7 +126,7 @@ async def test_cash_on_delivery_is_confirmed_at_once_and_paid_at_the_door(shop: 
         await eventually(shown, what="the order says it is paid")
 
 
-async def test_cancelling_a_paid_order_brings_the_money_and_the_stock_back(shop: Shop) -> None:
+async def test_cancelling_a_paid_order_brings_the_money_and_the_stock_back(shop: Outlet) -> None:
     async with cast(shop) as (customer, _, _):
         product = (await chosen(customer))[0]
         stock = (await customer.get(f"/api/products/{product}/stock"))["stock"]

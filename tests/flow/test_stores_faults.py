@@ -58,6 +58,7 @@ class Traffic:
 
     customers: list[Person]
     products: list[int]
+    per_second: float = PER_SECOND
     sent: dict[str, int] = field(default_factory=dict)
     acknowledged: dict[str, int] = field(default_factory=dict)
     answers: collections.Counter[tuple[str, str]] = field(default_factory=collections.Counter)
@@ -80,7 +81,7 @@ class Traffic:
         free = collections.deque(self.customers)
         start = time.monotonic()
         for number in itertools.count():
-            await asyncio.sleep(max(0.0, start + number / PER_SECOND - time.monotonic()))
+            await asyncio.sleep(max(0.0, start + number / self.per_second - time.monotonic()))
             if not free:
                 self.answers[self.phase, "nobody free"] += 1
                 continue

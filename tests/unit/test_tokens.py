@@ -1,5 +1,6 @@
 """What a token must hold, and everything that makes a service refuse one."""
 
+import asyncio
 import base64
 import hmac
 import json
@@ -262,3 +263,19 @@ async def test_a_withdrawn_key_is_forgotten() -> None:
 async def test_only_the_jwks_of_a_service_is_taken() -> None:
     with pytest.raises(ValueError, match="service://"):
         auth.JwksKeys(Jwks(), "https://example.com/jwks")  # type: ignore[arg-type]
+
+
+async def test_keys_are_learned_as_soon_as_auth_is_there(
+    identity: testing.Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys, "LEARN_AGAIN_SECONDS", 0.01)
+    client = Jwks(identity.key.public_jwk())
+    client.away = True
+    source = jwks_keys(client, identity)
+    learning = asyncio.create_task(source.learn())
+    await asyncio.sleep(0.05)
+    assert not learning.done()
+    client.away = False
+    await asyncio.wait_for(learning, 2)
+    client.away = True  # and nobody has sent a token so far
+    assert await source.get("test") is not None

@@ -219,7 +219,7 @@ class Upstreams:
         instance: registry.Instance,
         permit: breaker.Permit,
     ) -> None:
-        """Put a failure down to the service, unless the client broke off or was slow, or this process itself is late."""
+        """Put a failure down to the service, unless the client broke off or was slow, or we are late ourselves."""
         if visit.failure is not None:
             raise visit.failure from error
         if isinstance(error, transport.NotConnected):

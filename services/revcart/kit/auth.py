@@ -53,7 +53,8 @@ class Verifier:
         clock: clocks.Clock | None = None,
         revoked: sessions.Revocations | None = None,
     ) -> None:
-        self._settings, self._keys, self._revoked = settings, keys, revoked
+        self.keys = keys
+        self._settings, self._revoked = settings, revoked
         self._clock = clock or clocks.System()
         self._services = tokens.ServiceTokens(
             settings.service_token_secrets, clock=self._clock, leeway=settings.jwt_leeway_seconds
@@ -62,7 +63,7 @@ class Verifier:
     async def user(self, token: str) -> tokens.User:
         """Whom a user token names. Raises TokenInvalid, TokenExpired, TokenRevoked (401), DependencyUnavailable."""
         kid = tokens.header(token, kind=tokens.USER_TYPE).get("kid")
-        key = await self._keys.get(kid) if isinstance(kid, str) else None
+        key = await self.keys.get(kid) if isinstance(kid, str) else None
         if key is None:
             raise errors.TokenInvalid
         user = tokens.verify_user(

@@ -59,7 +59,7 @@ class Bus(Protocol):
     async def subscribe(self, group: str, *, topics: Sequence[str], handler: Handler) -> Subscription:
         """Deliver each message of `topics` to one member of `group`: from where the group stopped, or the beginning.
 
-        One message of a key at a time, up to 4 keys side by side. A message counts as handled when `handler` returns;
+        One message of a key at a time, up to 8 keys side by side. A message counts as handled when `handler` returns;
         one whose handler raised comes again.
         """
         ...

@@ -1,4 +1,4 @@
-"""Hands messages to a handler: one of a key at a time, up to 4 keys side by side; knows how far all of it is done.
+"""Hands messages to a handler: one of a key at a time, up to 8 keys side by side; knows how far all of it is done.
 
 What both adapters of the bus have in common. A key whose handler failed gets the same message again after a second.
 """
@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from revcart.kit import bus, clock, telemetry
 
-SIDE_BY_SIDE = 4  # keys; more would take rows and CPU from requests while a backlog is worked off
+SIDE_BY_SIDE = 8  # keys
 REDELIVERY_SECONDS = 1.0
 
 log = telemetry.get_logger(__name__)

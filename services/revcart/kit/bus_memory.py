@@ -1,7 +1,7 @@
 """The bus of a single process: a log in a SQLite file that outlives the process, also when it is killed.
 
 Publishers and offset commits of a few milliseconds share one transaction; one thread does all of the SQL. Every group
-reads the log at its own pace, one message of a key at a time and up to 4 keys side by side. The stored offset of a
+reads the log at its own pace, one message of a key at a time and up to 8 keys side by side. The stored offset of a
 group trails its oldest unfinished message, so that after a crash messages come twice rather than never.
 """
 

@@ -6,7 +6,9 @@ The keys a service has seen stay good while auth is away: sign-in stops then, bu
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
+import random
 import urllib.parse
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 UNKNOWN_AGAIN: Final = dt.timedelta(seconds=30)  # an unknown kid asks auth at most this often: kids are the caller's
 FRESH: Final = dt.timedelta(seconds=300)  # the key set's own max-age; a withdrawn key is forgotten after it
+LEARN_AGAIN_SECONDS: Final = 2.0
 
 _log = telemetry.get_logger(__name__)
 
@@ -63,6 +66,14 @@ class JwksKeys:
             if not self._keys or self._worth_asking(kid):
                 await self._ask()
         return self._keys.get(kid)
+
+    async def learn(self) -> None:
+        """Ask until there are keys: who knows them from its start needs no auth to be there later."""
+        while not self._keys:
+            with contextlib.suppress(errors.DependencyUnavailable):
+                await self.get("")
+                break
+            await asyncio.sleep(LEARN_AGAIN_SECONDS * random.uniform(0.5, 1.5))
 
     def _worth_asking(self, kid: str) -> bool:
         if self._asked_at is None:

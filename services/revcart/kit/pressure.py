@@ -7,7 +7,8 @@ the outbox) stands back, and a call that took too long says nothing about the se
 import asyncio
 import random
 
-LATE_SECONDS = 0.05
+LATE_SECONDS = 0.1  # from here on nothing is told from how long others took
+BUSY_SECONDS = 0.02  # from here on requests go first: each of theirs waits this long at every of its steps
 STAND_BACK_SECONDS = 5.0  # at most, for one piece of work: under lasting pressure it is slow, not starved
 _TICK_SECONDS = 0.05
 _FADING = 0.8  # per tick: lateness is over about a second after its cause
@@ -35,10 +36,10 @@ class Pressure:
             self._watching, self._late = None, 0.0
 
     async def stand_back(self) -> None:
-        """Let requests go first. Returns at once where the loop is in time."""
+        """Let requests go first. Returns at once where the loop is not busy."""
         loop = asyncio.get_running_loop()
         end = loop.time() + STAND_BACK_SECONDS
-        while self.high and loop.time() < end:  # noqa: ASYNC110 - lateness is no event, it fades
+        while self._late > BUSY_SECONDS and loop.time() < end:  # noqa: ASYNC110 - lateness is no event, it fades
             await asyncio.sleep(random.uniform(1, 4) * _TICK_SECONDS)  # not all at once again
 
     async def _watch(self) -> None:

@@ -9,8 +9,9 @@
 | `REVCART_REGISTRY_URL` | `memory://` | `consul://`, or without a registry `dns://`, `static://` |
 """
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -75,11 +76,8 @@ class Wiring:
             pressure=self.pressure,
             total_seconds=settings.call_timeout_seconds,
         )
-        self.verifier = auth.Verifier(
-            settings=settings,
-            keys=self._hub.keys or auth.JwksKeys(self.http, settings.jwt_jwks_url, clock=self.clock),
-            clock=self.clock,
-        )
+        self._keys = self._hub.keys or auth.JwksKeys(self.http, settings.jwt_jwks_url, clock=self.clock)
+        self.verifier = auth.Verifier(settings=settings, keys=self._keys, clock=self.clock)
         self.stream = events.Stream(bus=self.bus, service=settings.service, clock=self.clock, metrics=self.metrics)
         self._databases: list[tuple[database.Database, sqlalchemy.MetaData]] = []
         self._documents: list[documents.Documents] = []
@@ -179,6 +177,8 @@ class Wiring:
             stack.push_async_callback(self.cache.close)
             stack.push_async_callback(self.registry.close)
             stack.push_async_callback(self.http.close)
+            if isinstance(self._keys, auth.JwksKeys) and self.verifier.keys is self._keys:
+                await stack.enter_async_context(_beside(self._keys.learn()))
             await self.live.start()
             stack.push_async_callback(self.live.stop)
             if self.bus is not self._hub.bus:
@@ -200,6 +200,17 @@ class Wiring:
 
 def _own_hub() -> hub.Hub:
     return hub.Hub()
+
+
+@contextlib.asynccontextmanager
+async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run `work` beside the block, no longer than that."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 def _pinging(store: Any) -> actuator.Probe:
