@@ -8,7 +8,7 @@ BIN := .venv/bin
 
 .PHONY: help
 help: ## List the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1m%-13s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: up
 up: .venv/base ## Run the whole shop on this machine with demo data (DETACH=1: return once it serves; ARGS: further options)
@@ -29,6 +29,22 @@ test: .venv/dev ## Run every check and test that this machine can run
 .PHONY: test-faults
 test-faults: .venv/dev ## Stop each real store for 20 s under order traffic and measure how the shop comes back
 	@scripts/stores run -- $(BIN)/python -m pytest -m faults -q -s tests/flow/test_stores_faults.py
+
+.PHONY: images
+images: .venv/base ## Build the images of the platform, the operator and the local stores
+	@scripts/images build $(ARGS) && scripts/images save $(ARGS)
+
+.PHONY: cluster-up
+cluster-up: .venv/base ## Run the shop on a real Kubernetes of this machine: cluster, images, operator, one object
+	@scripts/deploy $(ARGS)
+
+.PHONY: cluster-down
+cluster-down: .venv/base ## Remove that cluster with all that is on it
+	@scripts/cluster down $(ARGS)
+
+.PHONY: test-cluster
+test-cluster: .venv/dev ## Test the operator and the shop on a real Kubernetes
+	@$(BIN)/python -m pytest -m cluster -q tests/cluster $(ARGS)
 
 .PHONY: lint
 lint: .venv/dev ## Format, imports, types, layers: what pre-commit runs

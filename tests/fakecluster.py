@@ -100,6 +100,14 @@ class FakeCluster:
 
         return self._written("apply", address, effect)
 
+    async def overwrite(self, manifest: Object) -> Object:
+        kind, address = kinds.of(manifest), _address(manifest)
+        await self._request("patch", kind.plural)
+        live, wanted = self.objects[address], _copy(manifest)
+        made = {**live, **wanted, "metadata": {**live["metadata"], **wanted["metadata"]}}
+        self._check(kind, live, made)
+        return self._written("overwrite", address, lambda: self._store(address, live, made))
+
     async def delete(self, kind: kinds.Kind, namespace: str, name: str, *, uid: str | None = None) -> None:
         await self._request("delete", kind.plural)
         address = (kind.kind, namespace, name)

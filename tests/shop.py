@@ -1,5 +1,6 @@
 """A whole shop, started as a user starts it (`revcart up`), and people who use it through the gateway."""
 
+import abc
 import asyncio
 import contextlib
 import dataclasses
@@ -16,6 +17,7 @@ import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib import parse
 
 import httpx2
 import websockets
@@ -46,8 +48,45 @@ spec:
 _addresses = (f"10.{a}.{b}.{c}" for a, b, c in itertools.product(range(1, 250), range(1, 250), range(1, 250)))
 
 
+class Outlet(abc.ABC):
+    """A shop that people can go to."""
+
+    address = ""
+    """Where its names lead, when they are not known to the world."""
+    origin = "http://localhost:4200"
+
+    @property
+    @abc.abstractmethod
+    def gateway(self) -> str: ...
+
+    @property
+    @abc.abstractmethod
+    def paysim(self) -> str: ...
+
+    def client(self, url: str, **headers: str) -> httpx2.AsyncClient:
+        """Of the gateway or of paysim."""
+        if self.address:
+            url, headers = f"http://{self.address}", {**headers, "Host": parse.urlsplit(url).netloc}
+        return httpx2.AsyncClient(base_url=url, headers=headers, timeout=30, trust_env=False)
+
+    @contextlib.asynccontextmanager
+    async def person(self, token: str | None = None) -> AsyncIterator["Person"]:
+        """Somebody at an address of their own, signed in when there is a token."""
+        headers = {"X-Forwarded-For": next(_addresses)} | ({"Authorization": f"Bearer {token}"} if token else {})
+        async with self.client(self.gateway, **headers) as client:
+            yield Person(self, client)
+
+    @contextlib.asynccontextmanager
+    async def demo(self, role: str) -> AsyncIterator["Person"]:
+        """The first demo account of `role`, signed in."""
+        email = next(email for _, its_role, _, email, _ in demo.PEOPLE if its_role == role)
+        async with self.person() as person:
+            await person.login(email, demo.PASSWORD)
+            yield person
+
+
 @dataclasses.dataclass
-class Shop:
+class Shop(Outlet):
     """A shop in a process of its own. `data` outlives it."""
 
     data: Path
@@ -110,27 +149,12 @@ class Shop:
         self.process.wait(STOP_SECONDS)
         self.process = None
 
-    @contextlib.asynccontextmanager
-    async def person(self, token: str | None = None) -> AsyncIterator["Person"]:
-        """Somebody at an address of their own, signed in when there is a token."""
-        headers = {"X-Forwarded-For": next(_addresses)} | ({"Authorization": f"Bearer {token}"} if token else {})
-        async with httpx2.AsyncClient(base_url=self.gateway, headers=headers, timeout=30) as client:
-            yield Person(self, client)
-
-    @contextlib.asynccontextmanager
-    async def demo(self, role: str) -> AsyncIterator["Person"]:
-        """The first demo account of `role`, signed in."""
-        email = next(email for _, its_role, _, email, _ in demo.PEOPLE if its_role == role)
-        async with self.person() as person:
-            await person.login(email, demo.PASSWORD)
-            yield person
-
 
 @dataclasses.dataclass
 class Person:
     """A client of the gateway."""
 
-    shop: Shop
+    shop: Outlet
     http: httpx2.AsyncClient
     id: int = 0
     token: str = ""
@@ -189,7 +213,7 @@ class Person:
 
     async def pay(self, payment: dict[str, Any]) -> dict[str, Any]:
         """Pay at the simulated Razorpay as its checkout would; what its handler is given."""
-        async with httpx2.AsyncClient(base_url=self.shop.paysim, timeout=30) as razorpay:
+        async with self.shop.client(self.shop.paysim) as razorpay:
             answer = await razorpay.post(
                 f"/_sim/orders/{payment['razorpayOrderId']}/pay",
                 json={"method": "upi", "vpa": "success@razorpay"},
@@ -218,8 +242,14 @@ class Person:
     async def screen(self, *destinations: str) -> AsyncIterator["Screen"]:
         """An open STOMP session that has subscribed to `destinations`."""
         address = self.shop.gateway.replace("http", "ws") + "/ws/websocket"
-        origin = websockets.Origin("http://localhost:4200")
-        async with websockets.connect(address, subprotocols=[websockets.Subprotocol("v12.stomp")], origin=origin) as ws:
+        where: dict[str, Any] = {"host": self.shop.address} if self.shop.address else {}
+        async with websockets.connect(
+            address,
+            subprotocols=[websockets.Subprotocol("v12.stomp")],
+            origin=websockets.Origin(self.shop.origin),
+            proxy=None,
+            **where,
+        ) as ws:
             screen = Screen(ws)
             await ws.send(f"CONNECT\naccept-version:1.2\nhost:shop\nAuthorization:Bearer {self.token}\n\n\0")
             assert (await screen.frame())[0] == "CONNECTED"

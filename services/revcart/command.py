@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
+from urllib import parse
 
 import typer
 
@@ -36,12 +37,17 @@ def settings(kind: "type[pydantic.BaseModel]", **given: Any) -> Any:
         end(INVALID, f"{prefix}{where}: {first['msg']}" if where else first["msg"])
 
 
-def why(error: "errors.DependencyUnavailable") -> str:
-    """What is away, and what the driver said about it: neither names a password."""
+_URLS = {"database": "database_url", "documents": "documents_url", "cache": "cache_url", "bus": "bus_url"}
+
+
+def why(error: "errors.DependencyUnavailable", given: Any = None) -> str:
+    """What is away, where `given` settings say that it is, and what the driver said: none of it names a password."""
     from revcart.kit import causes
 
+    place = parse.urlsplit(getattr(given, _URLS.get(error.service, ""), "")).netloc.rpartition("@")[2]
+    where = f"{error.service} at {place}" if place else error.service
     said = f": {causes.reason(error.__cause__)}" if error.__cause__ else ""
-    return f"{error.service} does not answer{said}"
+    return f"{where} does not answer{said}"
 
 
 @contextlib.contextmanager

@@ -44,7 +44,7 @@ def provision(name: Annotated[str, typer.Argument(help="order, payment, …")]) 
         if given.provision_documents_admin_url:
             typer.echo(_documents(given))
     except errors.DependencyUnavailable as error:
-        command.end(command.AWAY, command.why(error))
+        command.end(command.AWAY, command.why(error, given))
     except sa.exc.DBAPIError as error:  # what the server says, without the statement
         command.end(command.AWAY, f"The database refused: {error.orig}")
     except (sa.exc.ArgumentError, ValueError) as error:

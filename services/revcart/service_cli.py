@@ -58,7 +58,7 @@ def serve(
     except migrations.UnknownSchema as error:
         command.end(command.UNKNOWN_SCHEMA, str(error))
     except errors.DependencyUnavailable as error:
-        command.end(command.AWAY, f"{name} cannot start: {command.why(error)}")
+        command.end(command.AWAY, f"{name} cannot start: {command.why(error, settings)}")
     except sa.exc.DBAPIError as error:
         command.end(command.AWAY, f"{name} cannot start: the database refused: {error.orig}")
     except OSError as error:
@@ -93,7 +93,7 @@ def migrate(name: Name) -> None:
     except migrations.UnknownSchema as error:
         command.end(command.UNKNOWN_SCHEMA, str(error))
     except errors.DependencyUnavailable as error:
-        command.end(command.AWAY, command.why(error))
+        command.end(command.AWAY, command.why(error, settings))
     except sa.exc.DBAPIError as error:  # what the server says, without the statement
         command.end(command.AWAY, f"The database refused: {error.orig}")
     except (sa.exc.ArgumentError, ValueError) as error:

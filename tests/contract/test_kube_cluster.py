@@ -76,6 +76,21 @@ async def test_apply_wins_over_others_and_leaves_what_is_theirs(world: World) ->
     assert (await world.cluster.apply(world.config_map(a="1")))["data"] == {"a": "1", "theirs": "3"}
 
 
+async def test_overwrite_takes_out_what_others_put_into_a_list(world: World) -> None:
+    meta = {"name": "shop-y", "namespace": world.namespace}
+    ports = [{"name": "main", "port": 80, "protocol": "TCP"}]
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": {"ports": ports}}
+    await world.cluster.apply(service)
+    renumbered = [{"op": "replace", "path": "/spec/ports/0/port", "value": 81}]
+    path = connection.path(kinds.of(service), world.namespace, "shop-y")
+    world.plane.ask("PATCH", path, renumbered, content_type="application/json-patch+json")
+    with pytest.raises(errors.Refused, match="Duplicate value") as refused:
+        await world.cluster.apply(service)
+    assert refused.value.status == 422
+    await world.cluster.overwrite(service)
+    assert [port["port"] for port in (await world.cluster.apply(service))["spec"]["ports"]] == [80]
+
+
 async def test_a_dry_run_says_what_would_be_and_writes_nothing(world: World) -> None:
     assert (await world.cluster.apply(world.config_map(a="1"), dry_run=True))["data"] == {"a": "1"}
     assert await world.cluster.get(CONFIG_MAP, world.namespace, "shop-x") is None

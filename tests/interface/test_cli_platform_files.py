@@ -59,5 +59,23 @@ def test_render_speaks_json_too() -> None:
     assert json.loads(answer.stdout)["spec"]["services"]["order"]["replicas"] == 2
 
 
+@pytest.mark.parametrize("sample", ["development", "external", "standard", "high-availability"])
+def test_render_shows_the_kubernetes_objects_without_their_secrets(sample: str) -> None:
+    answer = runner.invoke(main.app, ["render", "--manifests", "-f", str(SAMPLES / f"{sample}.yaml")])
+    assert answer.exit_code == 0
+    objects = list(yaml.safe_load_all(answer.stdout))
+    assert "shop-order" in {each["metadata"]["name"] for each in objects if each["kind"] == "Deployment"}
+    values = {value for each in objects if each["kind"] == "Secret" for value in each["data"].values()}
+    assert values == {"Kioq"}  # ***
+
+
+def test_a_patch_that_does_not_apply_is_exit_code_2(tmp_path: Path) -> None:
+    file = tmp_path / "platform.yaml"
+    patch = "  patches: [{target: {kind: Job, name: x}, operations: [{op: remove, path: /spec}]}]\n"
+    file.write_text((SAMPLES / "development.yaml").read_text(encoding="utf-8") + patch, encoding="utf-8")
+    answer = runner.invoke(main.app, ["render", "--manifests", "-f", str(file)])
+    assert (answer.exit_code, answer.stderr) == (2, "spec.patches[0]: there is no Job x in this platform\n")
+
+
 def test_version() -> None:
     assert runner.invoke(main.app, ["version"]).stdout == f"{revcart.__version__}\n"

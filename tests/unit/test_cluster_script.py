@@ -1,6 +1,7 @@
 """`scripts/cluster` without a cluster: which provider it takes, what it refuses, and what it makes of a dead one."""
 
 import importlib
+import io
 import json
 import os
 import re
@@ -8,6 +9,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,6 +147,25 @@ def test_images_for_kind_are_loaded_from_a_tar_or_from_docker(machine: Machine) 
     missing = machine.cluster("load", "shop:2")
     assert missing.returncode == 2
     assert "no file shop:2, and Docker has no image of that name" in missing.stderr
+
+
+def test_an_image_that_the_node_has_is_not_loaded_again(machine: Machine) -> None:
+    there, other = "a" * 64, "b" * 64
+    ctr = f"""case "$*" in *"images list name==shop:1") echo "shop:1 sha256:{"c" * 64}" ;;
+      *"content get sha256:{"c" * 64}") echo '{{"config": {{"digest": "sha256:{there}"}}}}' ;; esac"""
+    machine.has("kind", KIND)
+    machine.has("docker", f"{CALLED}{ctr}\n")
+    machine.made_by("kind")
+    for tag, digest, loaded in (("shop:1", there, 0), ("shop:1", other, 1), ("shop:2", there, 2)):
+        archive = machine.home / "images.tar"
+        listed = json.dumps([{"Config": f"{digest}.json", "RepoTags": [tag]}]).encode()
+        with tarfile.open(archive, "w") as tar:
+            entry = tarfile.TarInfo("manifest.json")
+            entry.size = len(listed)
+            tar.addfile(entry, io.BytesIO(listed))
+        answer = machine.cluster("load", str(archive))
+        assert answer.returncode == 0, answer.stderr
+        assert machine.calls().count("kind load image-archive") == loaded
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import random
 import pytest
 from tests import platforms
 
-from revcart_operator.engine import drift
+from revcart_operator.engine import drift, errors
 from revcart_operator.render import manifests
 
 
@@ -148,3 +148,14 @@ def test_lists_are_compared_by_the_key_that_the_server_merges_them_by():
     rules = {"spec": {"rules": [{"host": "x"}]}}
     assert drift.differences(rules, {"spec": {"rules": [{"host": "x"}, {"host": "y"}]}})
     assert drift.differences({"on": True}, {"on": 1}) == {"on": 1}
+
+
+async def test_what_others_put_into_a_list_and_makes_it_invalid_is_overwritten():
+    """A second port of the same name: an apply would leave it, and be refused for ever."""
+    world = await _settled()
+    before = copy.deepcopy(world.cluster.content())
+    world.cluster.edit("Service", "shop-mysql", lambda live: live["spec"]["ports"][0].update(port=1))
+    world.cluster.fail(1, error=errors.Refused(status=422, message='spec.ports[1].name: Duplicate value: "main"'))
+    await world.settle()
+    assert world.is_ready
+    assert world.cluster.content() == before

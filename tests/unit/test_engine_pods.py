@@ -37,7 +37,8 @@ def _container(**state):
                 lastState={"terminated": {"exitCode": 1, "message": "starting\nno database\n"}},
             ),
             "CrashLoop",
-            "product keeps crashing: exit code 1, no database; see kubectl logs shop-product-1 --previous",
+            "product keeps crashing: exit code 1, no database; "
+            "see kubectl logs shop-product-1 --container product --previous",
         ),
         (
             _container(
@@ -46,7 +47,7 @@ def _container(**state):
             ),
             "CrashLoop",
             "product keeps crashing: out of memory (raise resources.limits.memory); "
-            "see kubectl logs shop-product-1 --previous",
+            "see kubectl logs shop-product-1 --container product --previous",
         ),
         (
             _container(state={"waiting": {"reason": "CreateContainerConfigError", "message": "no key a in Secret b"}}),

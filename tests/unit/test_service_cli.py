@@ -149,7 +149,7 @@ def test_a_database_that_is_away() -> None:
     for arguments in (("serve", "user", "--port", "0"), ("migrate", "user")):
         code, said = run(*arguments, REVCART_DATABASE_URL="mysql+aiomysql://u:secret-value@127.0.0.1:1/users")
         assert code == 1
-        assert "database does not answer" in said
+        assert "database at 127.0.0.1:1 does not answer" in said
         assert "secret-value" not in said
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 from revcart_operator.engine import cluster, drift, errors, metrics, plan, wanted
 
+_INVALID = 422
+
 
 class Writer:
     """Writes for one platform. `live` follows what the server answers; `refused`: what it would not do, and why.
@@ -48,7 +50,7 @@ class Writer:
         try:
             if entry.live is None:
                 await self._check_name(it)
-            live = await self._cluster.apply(it.manifest)
+            live = await self._put(it, over=entry.live)
         except errors.Refused as error:
             self.refused[it.id] = _sentence(it.id, error)
             return
@@ -58,6 +60,16 @@ class Writer:
         self._metrics.writes.labels(str(it.id.kind), entry.action).inc()
         if entry.repair:
             self._metrics.drift_corrected.labels(str(it.id.kind)).inc()
+
+    async def _put(self, it: wanted.Wanted, *, over: cluster.Object | None) -> cluster.Object:
+        try:
+            return await self._cluster.apply(it.manifest)
+        except errors.Refused as error:
+            if over is None or error.status != _INVALID:
+                raise
+        # An apply leaves what others put into a list, such as a second port with the name of ours, which is invalid.
+        await self._cluster.overwrite(it.manifest)
+        return await self._cluster.apply(it.manifest)
 
     async def _check_name(self, it: wanted.Wanted) -> None:
         """An object of somebody else that happens to have our name is not ours to overwrite."""

@@ -30,6 +30,10 @@ class Cluster(Protocol):
         only onto that version, else Conflict."""
         ...
 
+    async def overwrite(self, manifest: Object) -> Object:
+        """Set each field that `manifest` has to just that value: lists lose what others put into them."""
+        ...
+
     async def delete(self, kind: kinds.Kind, namespace: str, name: str, *, uid: str | None = None) -> None:
         """In the background; absent is fine. With `uid`: only that very object, else Conflict."""
         ...

@@ -59,12 +59,12 @@ def _trouble(part: str, container: dict[str, Any], *, pod: cluster.Object) -> It
     elif reason in _CONFIG:
         yield "PodConfigInvalid", f"{part} cannot start: {message or reason}"
     else:
-        ended = container.get("state", {}).get("terminated") or container.get("lastState", {}).get("terminated") or {}
+        over = container.get("state", {}).get("terminated")
+        ended = over or container.get("lastState", {}).get("terminated") or {}
         if ended.get("exitCode") and not container.get("ready"):
-            yield (
-                "CrashLoop",
-                f"{part} keeps crashing: {_end(ended)}; see kubectl logs {pod['metadata']['name']} --previous",
-            )
+            logs = f"kubectl logs {pod['metadata']['name']} --container {container['name']}"
+            sentence = f"{part} keeps crashing: {_end(ended)}; see {logs}" + ("" if over else " --previous")
+            yield "CrashLoop", sentence
 
 
 def _end(ended: dict[str, Any]) -> str:

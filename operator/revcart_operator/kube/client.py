@@ -53,6 +53,16 @@ class Client(cluster.Cluster):
             query={"dryRun": "All"} if dry_run else {},
         )
 
+    async def overwrite(self, manifest: Object) -> Object:
+        kind, meta = kinds.of(manifest), manifest["metadata"]
+        return await self._to.request(
+            "patch",
+            connection.path(kind, meta["namespace"], meta["name"]),
+            query={"fieldManager": cluster.FIELD_MANAGER},
+            body=manifest,
+            content_type="application/merge-patch+json",
+        )
+
     async def delete(self, kind: kinds.Kind, namespace: str, name: str, *, uid: str | None = None) -> None:
         options = {
             "apiVersion": "v1",

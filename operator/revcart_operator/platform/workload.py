@@ -61,7 +61,7 @@ class Amounts(model.Model):
 
 
 class Resources(model.Model):
-    requests: Amounts = Amounts(cpu="50m", memory="128Mi")
+    requests: Amounts = Amounts(cpu="25m", memory="128Mi")
     limits: Amounts = Amounts(memory="384Mi")
 
 

@@ -104,6 +104,7 @@ def stateful(place: site.Site, pod: pods.Pod, *, storage: store.Storage) -> name
         spec={
             "replicas": 0 if place.hibernated else 1,
             "serviceName": place.shop.called(pod.part),
+            "podManagementPolicy": "Parallel",  # else a pod that never got ready, a mistyped image, is never replaced
             "revisionHistoryLimit": 3,
             "selector": {"matchLabels": place.shop.selector(pod.part)},
             "persistentVolumeClaimRetentionPolicy": {"whenDeleted": keep, "whenScaled": "Retain"},
