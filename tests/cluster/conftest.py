@@ -67,6 +67,16 @@ def platform(sample: clusters.Platform) -> clusters.Platform:
     return sample
 
 
+@pytest.fixture(scope="session")
+def new_shop(cluster: clusters.Cluster) -> Iterator[clusters.Platform]:
+    """One of its own for tests of what a new shop does; in the end they delete it. The files' names give the order."""
+    platform = cluster.platform(cluster.namespace("new"))
+    platform.apply()
+    platform.wait_ready(seconds=300)
+    yield platform
+    cluster.forget(platform.namespace)
+
+
 @pytest.fixture
 def namespace(cluster: clusters.Cluster) -> Iterator[str]:
     """A new one for restricted pods, deleted after the test."""

@@ -1,4 +1,4 @@
-"""The order story, from outside of the cluster through its Ingress, and how the services find each other there."""
+"""How the services of a shop find each other: by the cluster's Consul, and without it by the cluster's DNS."""
 
 import json
 import re
@@ -8,43 +8,19 @@ import pytest
 
 from revcart_operator.platform import catalogue
 from tests.cluster import clusters
-from tests.flow import test_order_journey
 
 pytestmark = pytest.mark.cluster
 
 
-@pytest.fixture
-async def riders(platform: clusters.Platform) -> None:
-    """They are free: orders that other tests left might keep all of them busy."""
-    async with platform.demo("ADMIN") as admin:
-        for status in ("PENDING", "CONFIRMED", "PREPARING"):
-            while left := (await admin.get("/api/admin/orders", status=status, size=100))["content"]:
-                for order in left:
-                    await admin.call("POST", f"/api/admin/orders/{order['id']}/cancel", json={"reason": "OTHER"})
-
-
-@pytest.mark.usefixtures("riders")
-async def test_an_order_is_paid_at_paysim_and_delivered(platform: clusters.Platform, timings: clusters.Timings) -> None:
-    """People, simulated Razorpay and the live screen all come through the Ingress."""
-    began = time.monotonic()
-    await test_order_journey.test_r52_events_drive_the_order(platform)
-    timings.add("order story, paid at paysim, with a live screen", time.monotonic() - began)
-
-
-@pytest.mark.usefixtures("riders")
-async def test_cash_on_delivery_is_paid_at_the_door(platform: clusters.Platform) -> None:
-    await test_order_journey.test_cash_on_delivery_is_confirmed_at_once_and_paid_at_the_door(platform)
-
-
-async def test_cancelling_brings_the_money_and_the_stock_back(platform: clusters.Platform) -> None:
-    await test_order_journey.test_cancelling_a_paid_order_brings_the_money_and_the_stock_back(platform)
-
-
 def test_every_service_is_registered_in_consul_at_its_pods(platform: clusters.Platform) -> None:
-    for service in catalogue.SERVICES:
-        answer = asked(platform, "consul", f"v1/health/service/{service.name}?passing=true")
-        registered = {(each["Service"]["Address"], each["Service"]["Port"]) for each in json.loads(answer)}
-        assert registered == {(pod["status"]["podIP"], service.port) for pod in platform.pods(service.name)}
+    def look() -> bool:
+        for service in catalogue.SERVICES:
+            answer = asked(platform, "consul", f"v1/health/service/{service.name}?passing=true")
+            registered = {(each["Service"]["Address"], each["Service"]["Port"]) for each in json.loads(answer)}
+            assert registered == {(pod["status"]["podIP"], service.port) for pod in platform.pods(service.name)}
+        return True
+
+    platform.cluster.wait("all registered", look, seconds=30)
 
 
 def test_the_gateway_finds_services_without_consul(platform: clusters.Platform, timings: clusters.Timings) -> None:
