@@ -3,8 +3,9 @@
 import collections
 import difflib
 import json
+import signal
 import sys
-import time
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -36,11 +37,11 @@ def show(service: str, *, data: Path, follow: bool, lines: int, as_json: bool) -
         print(f"{service} has not written a log yet ({file}).", file=sys.stderr)
         return REFUSED
     console = Console(soft_wrap=True, highlight=False)
-    try:
-        for line in _lines(file, last=lines, follow=follow):
-            console.print(Text(line) if as_json else pretty(line))
-    except KeyboardInterrupt:  # the way to end a follow
-        pass
+    interrupted = threading.Event()
+    # The way to end a follow. A KeyboardInterrupt could be raised, and lost, anywhere in the printing of a line.
+    signal.signal(signal.SIGINT, lambda *_: interrupted.set())
+    for line in _lines(file, last=lines, follow=follow, interrupted=interrupted):
+        console.print(Text(line) if as_json else pretty(line))
     return DONE
 
 
@@ -64,14 +65,13 @@ def pretty(line: str) -> Text:
     return text
 
 
-def _lines(file: Path, *, last: int, follow: bool) -> Iterator[str]:
+def _lines(file: Path, *, last: int, follow: bool, interrupted: threading.Event) -> Iterator[str]:
     position = 0
     if file.exists():
         with open(file, encoding="utf-8", errors="replace") as read:
             yield from (line.rstrip("\n") for line in collections.deque(read, maxlen=last))
             position = read.tell()
-    while follow:
-        time.sleep(POLL_SECONDS)
+    while follow and not interrupted.wait(POLL_SECONDS):
         if not file.exists():
             continue
         if file.stat().st_size < position:  # turned over: a new file has begun
