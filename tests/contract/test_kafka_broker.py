@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from tests import brokers, buses, databases, polling
 
-from revcart.kit import bus, bus_kafka, clock, errors, events, outbox, sql, telemetry
+from revcart.kit import bus, bus_kafka, clock, errors, events, outbox, pressure, sql, telemetry
 
 METADATA = sa.MetaData()
 sql.shared_tables(METADATA)
@@ -153,7 +153,7 @@ async def test_rows_pile_up_and_are_sent_in_order(broker: brokers.Broker, world:
         seen.append((data["orderId"], data["step"]))
 
     await log.subscribe(world.group(), topics=[world.topic], handler=handle)
-    async with outbox.relaying(database=database, bus=log) as relay:
+    async with outbox.relaying(database=database, bus=log, pressure=pressure.Pressure()) as relay:
         for step in range(60):
             if step == 10:
                 await polling.until(lambda: len(seen) == 50, 10)

@@ -10,10 +10,14 @@ import pytest
 import sqlalchemy as sa
 from tests import databases, polling
 
-from revcart.kit import bus, clock, errors, events, outbox, sql
+from revcart.kit import bus, clock, errors, events, outbox, pressure, sql
 
 METADATA = sa.MetaData()
 sql.shared_tables(METADATA, idempotency=True)
+
+
+def relaying(database: sql.Database, log: bus.Bus) -> contextlib.AbstractAsyncContextManager[outbox.Relay]:
+    return outbox.relaying(database=database, bus=log, pressure=pressure.Pressure())
 
 
 class Moved(events.Payload, topic="order-events", type="order.moved", key="order_id", subject="order_id"):
@@ -80,7 +84,7 @@ async def move(store: Store, order_id: int, *steps: int) -> None:
 
 async def test_sent_right_after_the_commit_in_order(store: Store) -> None:
     log = RecordingBus()
-    async with outbox.relaying(database=store.database, bus=log) as relay:
+    async with relaying(store.database, log) as relay:
         async with store.transaction() as tx:
             await tx.outbox.add(Moved(order_id=1, step=1, moved_at=tx.clock.now()))
             await asyncio.sleep(0.05)
@@ -93,7 +97,7 @@ async def test_sent_right_after_the_commit_in_order(store: Store) -> None:
 
 async def test_the_envelope_is_a_cloudevent(store: Store) -> None:
     log = RecordingBus()
-    async with outbox.relaying(database=store.database, bus=log):
+    async with relaying(store.database, log):
         await move(store, 7, 1)
     envelope = events.decode(log.sent[0].value)
     assert (envelope.source, envelope.type, envelope.subject) == ("/revcart/order", "order.moved", "7")
@@ -107,7 +111,7 @@ async def test_the_envelope_is_a_cloudevent(store: Store) -> None:
 async def test_rows_wait_while_the_bus_is_away(store: Store) -> None:
     log = RecordingBus()
     log.away = True
-    async with outbox.relaying(database=store.database, bus=log) as relay:
+    async with relaying(store.database, log) as relay:
         await move(store, 1, 1)
         await move(store, 2, 1)
         await asyncio.sleep(0.3)
@@ -120,7 +124,7 @@ async def test_rows_wait_while_the_bus_is_away(store: Store) -> None:
 
 async def test_drained_when_the_service_stops(store: Store) -> None:
     log = RecordingBus()
-    relay = outbox.Relay(database=store.database, bus=log)
+    relay = outbox.Relay(database=store.database, bus=log, pressure=pressure.Pressure())
     for number in range(250):
         await move(store, number, 1)
     await relay.start()
@@ -133,11 +137,11 @@ async def test_stopping_with_the_bus_away_gives_up_and_the_next_start_sends(stor
     log = RecordingBus()
     log.away = True
     await move(store, 1, 1, 2)
-    async with asyncio.timeout(2), outbox.relaying(database=store.database, bus=log):
+    async with asyncio.timeout(2), relaying(store.database, log):
         pass
     assert log.sent == []
     log.away = False
-    async with outbox.relaying(database=store.database, bus=log):
+    async with relaying(store.database, log):
         pass
     assert log.steps == [("1", 1), ("1", 2)]
 
@@ -154,7 +158,7 @@ async def test_a_key_in_other_hands_is_not_overtaken(store: Store, moving: clock
     await move(store, 1, 2)
     await move(store, 2, 1)
     await lease(store, owner="another replica", until=moving.now() + dt.timedelta(seconds=30), step=1)
-    async with outbox.relaying(database=store.database, bus=log):
+    async with relaying(store.database, log):
         await polling.until(lambda: bool(log.sent))
         await asyncio.sleep(0.1)
         assert log.steps == [("2", 1)]
@@ -170,7 +174,10 @@ async def test_two_replicas_keep_each_keys_order(store: Store) -> None:
         for step in range(20):
             await move(store, order_id, step)
 
-    async with outbox.relaying(database=store.database, bus=log), outbox.relaying(database=store.database, bus=log):
+    async with (
+        relaying(store.database, log),
+        relaying(store.database, log),
+    ):
         await asyncio.gather(*(write(order_id) for order_id in range(5)))
         await polling.until(lambda: len(set(log.steps)) == 100, 20)
     for order_id in range(5):
@@ -183,7 +190,7 @@ async def test_pending_and_age_are_measured(store: Store, moving: clock.Manual) 
     log.away = True
     await move(store, 1, 1)
     moving.advance(90)
-    relay = outbox.Relay(database=store.database, bus=log)
+    relay = outbox.Relay(database=store.database, bus=log, pressure=pressure.Pressure())
     await relay._measure()
     assert relay.backlog == outbox.Backlog(1, 90.0)
     exposed = store.database.metrics.exposition().decode()
@@ -193,11 +200,11 @@ async def test_pending_and_age_are_measured(store: Store, moving: clock.Manual) 
 
 async def test_sent_rows_go_after_a_day(store: Store, moving: clock.Manual) -> None:
     log = RecordingBus()
-    async with outbox.relaying(database=store.database, bus=log):
+    async with relaying(store.database, log):
         await move(store, 1, 1)
         await polling.until(lambda: bool(log.sent))
     moving.advance(25 * 3_600)
-    async with outbox.relaying(database=store.database, bus=log):
+    async with relaying(store.database, log):
         await asyncio.sleep(0.1)
     async with store.read() as tx:
         assert (await tx.connection.execute(sa.select(METADATA.tables["outbox"]))).all() == []
@@ -227,7 +234,7 @@ async def test_replicas_on_mysql_send_each_event_once_and_in_order(tmp_path: Pat
         for order_id in range(60):
             await move(store, order_id, *range(40))
         for replica in replicas:
-            await stack.enter_async_context(outbox.relaying(database=replica, bus=log))
+            await stack.enter_async_context(relaying(replica, log))
         for step in range(40, 50):
             await asyncio.gather(*(move(store, order_id, step) for order_id in range(60)))
         await polling.until(lambda: len(log.sent) >= 60 * 50, 20)

@@ -6,7 +6,6 @@ The keys a service has seen stay good while auth is away: sign-in stops then, bu
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import datetime as dt
 import random
 import urllib.parse
@@ -69,11 +68,12 @@ class JwksKeys:
 
     async def learn(self) -> None:
         """Ask until there are keys: who knows them from its start needs no auth to be there later."""
-        while not self._keys:
-            with contextlib.suppress(errors.DependencyUnavailable):
+        while True:
+            try:
                 await self.get("")
-                break
-            await asyncio.sleep(LEARN_AGAIN_SECONDS * random.uniform(0.5, 1.5))
+                return
+            except errors.DependencyUnavailable:
+                await asyncio.sleep(LEARN_AGAIN_SECONDS * random.uniform(0.5, 1.5))
 
     def _worth_asking(self, kid: str) -> bool:
         if self._asked_at is None:

@@ -86,11 +86,11 @@ class Backlog:
 class Relay:
     """Sends the rows of one database. Every replica runs one."""
 
-    def __init__(self, *, database: database.Database, bus: bus.Bus, pressure: pressure.Pressure | None = None) -> None:
+    def __init__(self, *, database: database.Database, bus: bus.Bus, pressure: pressure.Pressure) -> None:
         self.backlog = Backlog(0, 0.0)
         self._database = database
         self._bus = bus
-        self._pressure = pressure or _none()
+        self._pressure = pressure
         # A SQLite file has one process: after a crash the next one may take up its leases at once.
         self._owner = "embedded" if database.dialect == "sqlite" else ids.uuid7()
         self._back_off = _BACK_OFF_SECONDS
@@ -119,8 +119,9 @@ class Relay:
     async def _run(self) -> None:
         purge_at = asyncio.get_running_loop().time()
         while True:
+            last = self._stopping  # a pass that was under way when the service stopped may have missed its last rows
             pause = await self._pass()
-            if self._stopping and (self.backlog.pending == 0 or pause > 0):
+            if last and (self.backlog.pending == 0 or pause > 0):
                 return
             if asyncio.get_running_loop().time() >= purge_at:
                 purge_at += 3_600
@@ -225,9 +226,7 @@ class Relay:
 
 
 @contextlib.asynccontextmanager
-async def relaying(
-    *, database: database.Database, bus: bus.Bus, pressure: pressure.Pressure | None = None
-) -> AsyncIterator[Relay]:
+async def relaying(*, database: database.Database, bus: bus.Bus, pressure: pressure.Pressure) -> AsyncIterator[Relay]:
     """A relay as long as the block runs; drained at the end."""
     relay = Relay(database=database, bus=bus, pressure=pressure)
     await relay.start()
@@ -235,10 +234,6 @@ async def relaying(
         yield relay
     finally:
         await relay.stop()
-
-
-def _none() -> pressure.Pressure:
-    return pressure.Pressure()
 
 
 def _message(row: sa.RowMapping) -> bus.Message:
