@@ -12,6 +12,7 @@ from typing import Any
 from revcart_operator.engine import cluster, drift, errors, kinds, plan
 from revcart_operator.platform import spec
 from revcart_operator.render import credentials, names
+from revcart_operator.render import secrets as rendered
 
 
 class Lost(Exception):
@@ -75,8 +76,7 @@ async def ensure(
 
 
 def _manifest(shop: names.Shop, values: Mapping[str, str], *, keep: spec.Keep) -> dict[str, Any]:
-    data = {key: base64.b64encode(value.encode()).decode() for key, value in sorted(values.items())}
-    manifest = shop.manifest("v1", "Secret", credentials.PART, type="Opaque", data=data)
+    manifest = rendered.manifest(shop, credentials.PART, values)
     if keep is spec.Keep.RETAIN:
         del manifest["metadata"]["ownerReferences"]
     return manifest

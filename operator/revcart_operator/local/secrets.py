@@ -1,13 +1,13 @@
 """The secrets of a local platform: made once, kept in a file that only its owner can read, never printed."""
 
-import base64
 import json
 import os
-import secrets
 from dataclasses import asdict, fields
 from pathlib import Path
 
+from revcart_operator.engine import credentials
 from revcart_operator.local import refusals
+from revcart_operator.render import credentials as rendered
 from revcart_operator.render import settings
 
 
@@ -23,21 +23,8 @@ def load_or_make(file: Path) -> settings.Secrets:
 
 
 def make() -> settings.Secrets:
-    """New secrets. Keys are 32 random bytes in base64url, which is also the form of a Fernet key."""
-    return settings.Secrets(
-        service_token=_key(),
-        events_key=_key(),
-        auth_otp_key=_key(),
-        auth_key_encryption_key=_key(),
-        delivery_otp_key=_key(),
-        razorpay_key_id=f"rzp_test_{secrets.token_hex(7)}",
-        razorpay_key_secret=secrets.token_urlsafe(18),
-        razorpay_webhook_secret=secrets.token_urlsafe(24),
-    )
-
-
-def _key() -> str:
-    return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+    """New secrets, of the same kind as on a cluster."""
+    return rendered.secrets(credentials.completed({}))
 
 
 def _read(file: Path) -> dict[str, str]:

@@ -61,23 +61,29 @@ def with_managed(
 
 
 def _mysql(host: str, given: Mapping[str, str]) -> Binding:
-    binding = {"type": "mysql", "host": host, "port": "3306", "uri": f"mysql://{host}:3306"}
-    for service in catalogue.SERVICES:
-        if service.database:
-            binding[f"database.{service.name}"] = service.database
-            binding[f"username.{service.name}"] = user(service.name)
-            binding[f"password.{service.name}"] = given[credentials.mysql(service.name)]
-    return binding
+    databases = {service.name: service.database for service in catalogue.SERVICES if service.database}
+    users = _users(databases, {name: given[credentials.mysql(name)] for name in databases})
+    return {"type": "mysql", "host": host, "port": "3306", "uri": f"mysql://{host}:3306", **users}
 
 
 def _mongodb(host: str, given: Mapping[str, str]) -> Binding:
-    binding = {"type": "mongodb", "host": host, "port": "27017", "uri": f"mongodb://{host}:27017"}
-    for service in catalogue.SERVICES:
-        if service.documents:
-            binding[f"database.{service.name}"] = service.documents
-            binding[f"username.{service.name}"] = user(service.name)
-            binding[f"password.{service.name}"] = given[credentials.mongodb(service.name)]
-    return {**binding, "authentication-database": "admin"}
+    databases = {service.name: service.documents for service in catalogue.SERVICES if service.documents}
+    users = _users(databases, {name: given[credentials.mongodb(name)] for name in databases})
+    place = {"type": "mongodb", "host": host, "port": "27017", "uri": f"mongodb://{host}:27017"}
+    return {**place, **users, "authentication-database": "admin"}
+
+
+def _users(databases: Mapping[str, str], passwords: Mapping[str, str]) -> Binding:
+    """A user for each service; both by the service's name."""
+    return {
+        key: value
+        for name, database in databases.items()
+        for key, value in (
+            (f"database.{name}", database),
+            (f"username.{name}", user(name)),
+            (f"password.{name}", passwords[name]),
+        )
+    }
 
 
 def _redis(host: str, given: Mapping[str, str]) -> Binding:
